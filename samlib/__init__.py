@@ -1,0 +1,27 @@
+"""Sharpness-aware minimization, adversarial attacks, and what connects them: the package behind the course."""
+
+from samlib.attacks import fgsm, pgd
+from samlib.data import load_cifar10, load_cifar100, load_digits, load_folder
+from samlib.evaluation import accuracy, robust_accuracy, robust_curve
+from samlib.models import mlp, preact_resnet18, small_resnet
+from samlib.sam import SAM
+from samlib.training import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SAM",
+    "accuracy",
+    "fgsm",
+    "load_cifar10",
+    "load_cifar100",
+    "load_digits",
+    "load_folder",
+    "mlp",
+    "pgd",
+    "preact_resnet18",
+    "robust_accuracy",
+    "robust_curve",
+    "small_resnet",
+    "train",
+]

@@ -1,0 +1,138 @@
+"""What a public function may be given. Each check names the argument, what came and what is allowed.
+
+A check runs once, where a call enters the package, so that the loops behind it need none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
+    """Return `value` if it is one of `allowed`; otherwise say which of them it may have meant."""
+    allowed = list(allowed)
+    if isinstance(value, str) and value in allowed:
+        return value
+    near = difflib.get_close_matches(str(value).lower(), allowed, n=1, cutoff=0.4)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}.{meant}")
+
+
+def check_number(
+    name: str, value: object, low: float = 0.0, high: float = math.inf, *, open_low: bool = False
+) -> float:
+    """Return `value` as a finite float in [low, high], or in (low, high] with `open_low`."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; it must be a number.")
+    if not math.isfinite(value) or value < low or value > high or (open_low and value == low):
+        bracket = "(" if open_low else "["
+        raise ValueError(f"{name} is {value}; it must be a finite number in {bracket}{low:g}, {high:g}].")
+    return float(value)
+
+
+def check_count(name: str, value: object, low: int = 1) -> int:
+    """Return `value` as a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; it must be a whole number.")
+    if value < low:
+        raise ValueError(f"{name} is {value}; it must be at least {low}.")
+    return value
+
+
+def check_images(x: object, name: str = "x") -> Tensor:
+    """Images: a float32 or float64 tensor (n, ...), n >= 1, every pixel in [0, 1]."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} is a {type(x).__name__}; it must be a torch.Tensor of images (n, ...).")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name} has dtype {x.dtype}; images must be float32 or float64 with pixels in [0, 1].")
+    if x.ndim < 2:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; images must have a batch axis and at least one more.")
+    if x.numel() == 0:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}: it is empty; at least one image is needed.")
+    low, high = torch.stack(x.detach().aminmax()).tolist()
+    if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails too
+        raise ValueError(
+            f"{name} has pixels in [{low:g}, {high:g}]; they must lie in [0, 1]. "
+            "Put the normalisation inside the model (samlib.models.Normalize) and pass raw pixels."
+        )
+    return x
+
+
+def check_labels(y: object, x: Tensor, name: str = "y") -> Tensor:
+    """Labels: an int64 tensor (n,), one for each image of `x`, none negative, on the device of `x`."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{name} is a {type(y).__name__}; it must be a torch.Tensor of class numbers (n,).")
+    if y.dtype != torch.int64:
+        raise TypeError(f"{name} has dtype {y.dtype}; class numbers must be int64 (y.long()).")
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"{name} has shape {tuple(y.shape)}; it must be ({len(x)},), one label for each image.")
+    if y.device != x.device:
+        raise ValueError(f"{name} is on {y.device} and the images are on {x.device}; move both to one device.")
+    lowest = int(y.min())
+    if lowest < 0:
+        raise ValueError(f"{name} holds the label {lowest}; labels must lie in 0 .. classes - 1.")
+    return y
+
+
+def check_radius(name: str, value: object, x: Tensor) -> float | Tensor:
+    """A radius: one number >= 0 for all images, or a tensor (n,) with one for each; in pixels of [0, 1]."""
+    if not isinstance(value, Tensor) or value.ndim == 0:
+        return check_number(name, value)
+    if value.shape != x.shape[:1]:
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}; it must be one number or ({len(x)},), one for each image."
+        )
+    if not bool((torch.isfinite(value) & (value >= 0)).all()):
+        raise ValueError(f"{name} holds a negative or non-finite entry; each must be a finite number >= 0.")
+    return value.to(device=x.device, dtype=x.dtype)
+
+
+def check_model(model: object, x: Tensor) -> None:
+    """The model can be called, and its parameters lie where the images are."""
+    if not callable(model):
+        raise TypeError(
+            f"model is a {type(model).__name__}; it must be callable: images (n, ...) -> logits (n, classes)."
+        )
+    if isinstance(model, nn.Module):
+        elsewhere = next((p.device for p in model.parameters() if p.device != x.device), None)
+        if elsewhere is not None:
+            raise ValueError(
+                f"model is on {elsewhere} and the images are on {x.device}; "
+                "call model.to(x.device), or x.to(the model's device), first."
+            )
+
+
+def check_logits(logits: object, y: Tensor) -> None:
+    """What a model returned: logits (n, classes), not probabilities, with a class for every label in `y`."""
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"model returned a {type(logits).__name__}; it must return a tensor of logits (n, classes).")
+    if logits.ndim != 2 or len(logits) != len(y) or logits.shape[1] < 2:
+        raise ValueError(
+            f"model returned shape {tuple(logits.shape)} for {len(y)} images; it must be ({len(y)}, classes) with classes >= 2."
+        )
+    highest = int(y.max())
+    if highest >= logits.shape[1]:
+        raise ValueError(
+            f"y holds the label {highest}, but model returned {logits.shape[1]} classes; "
+            f"labels must lie in 0 .. {logits.shape[1] - 1}."
+        )
+    values = logits.detach().float()
+    sums_to_one = (values.sum(1) - 1).abs() < 1e-3
+    if bool(((values >= 0).all(1) & sums_to_one).all()):
+        raise ValueError(
+            "model returned probabilities (each row is non-negative and sums to 1); "
+            "it must return logits: leave the softmax out."
+        )
+
+
+def check_classifier_input(model: object, x: object, y: object) -> None:
+    """The three arguments that every attack, evaluation and training run starts with."""
+    check_labels(y, check_images(x))
+    check_model(model, x)

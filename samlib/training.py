@@ -1,0 +1,388 @@
+"""One training loop: standard, SAM, adversarial (AT), both, and random noise on the input or on the weights.
+
+The methods differ in two places only: on which images the loss is taken, and at which weights its gradient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from samlib.attacks import ascend, attack_mode
+from samlib.balls import make_ball, project_pixels, random_numbers
+from samlib.checks import (
+    check_choice,
+    check_classifier_input,
+    check_count,
+    check_logits,
+    check_number,
+)
+from samlib.losses import cross_entropy
+from samlib.sam import SAM
+
+METHODS = ("sgd", "sam", "at", "at+sam", "input_noise", "weight_noise")
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+History = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run computes, apart from the data and the model. See `train`."""
+
+    method: str
+    rho: float | None
+    eps: float | None
+    norm: str
+    sigma: float | None
+    attack_steps: int
+    climb: tuple[str, ...] | None
+    adaptive: bool
+    epochs: int
+    batch_size: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        self._needs("rho", "sam" in self.method or self.method == "weight_noise", "the length of the climb")
+        self._needs("eps", "at" in self.method.split("+"), "the radius of the attack, in pixels of [0, 1]")
+        self._needs("sigma", self.method == "input_noise", "the standard deviation of the noise, in pixels of [0, 1]")
+        if self.climb is not None and "sam" not in self.method:
+            raise ValueError(f"climb is given, but method {self.method!r} does not climb; take 'sam' or 'at+sam'.")
+        make_ball(self.norm, 0.0)
+        for name in ("attack_steps", "epochs", "batch_size"):
+            check_count(name, getattr(self, name))
+        check_count("seed", self.seed, low=0)
+        check_number("lr", self.lr, open_low=True)
+        check_number("momentum", self.momentum, high=1)
+        check_number("weight_decay", self.weight_decay)
+
+    def _needs(self, name: str, used: bool, meaning: str) -> None:
+        value = getattr(self, name)
+        if used and value is None:
+            raise ValueError(f"method {self.method!r} needs {name}, {meaning}.")
+        if not used and value is not None:
+            raise ValueError(f"{name} is {value}, but method {self.method!r} does not use it; leave it out.")
+        if used:
+            check_number(name, value)
+
+
+def train(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    method: str = "sgd",
+    *,
+    rho: float | None = None,
+    eps: float | None = None,
+    norm: str = "linf",
+    sigma: float | None = None,
+    attack_steps: int = 7,
+    climb: Sequence[str] | None = None,
+    adaptive: bool = False,
+    epochs: int = 60,
+    batch_size: int = 128,
+    lr: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    seed: int = 0,
+    augment: Augmentation | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
+    progress: bool = True,
+    on_epoch: Callable[[History], None] | None = None,
+) -> History:
+    """Train `model` in place with SGD and momentum; lr falls to a tenth at 75 % and to a hundredth at 90 % of the epochs.
+
+    Args:
+        model: images (n, ...) -> logits (n, classes), on the device of the data.
+        x, y: images with pixels in [0, 1], float32, (n, ...); labels, int64, (n,). They stay on their device.
+        method: "sgd"; "sam" (needs rho); "at", adversarial training on PGD images (needs eps); "at+sam" (both);
+            "input_noise", Gaussian noise on the pixels (needs sigma); "weight_noise", the gradient taken at weights moved
+            in a random direction by rho, the control for SAM (needs rho).
+        rho: radius in weight space, l_2 over the weights that climb.
+        eps, norm: radius of the attack in pixels of [0, 1], and its norm, "linf" or "l2".
+        sigma: standard deviation of the input noise, in pixels of [0, 1]. Noisy pixels are cut to [0, 1].
+        attack_steps: PGD steps for "at", each of 2.5 * eps / attack_steps, from a random start, against the model in
+            evaluation mode.
+        climb: names of the modules or parameters whose weights SAM perturbs, such as ["fc1"]; None for all.
+        adaptive: ASAM's relative perturbation instead of SAM's.
+        epochs, batch_size, lr, momentum, weight_decay: of SGD. The last batch of an epoch may be smaller.
+        seed: of batches, augmentation, noise and attack; the initial weights have their own.
+        augment: (images, generator) -> images, such as data.flip_and_crop().
+        checkpoint: file to save to after every `checkpoint_every` epochs and to resume from if it exists. A resumed run
+            ends with the weights of an uninterrupted one, bit for bit on the CPU.
+        progress: show a progress bar.
+        on_epoch: called with the history after each epoch.
+
+    Returns:
+        The history: a list with one value for each epoch under "loss" and "accuracy" (means over the epoch's batches, on the
+        images trained on), "lr", and "seconds".
+
+    Raises:
+        ValueError, TypeError: an argument is not as said above, or the checkpoint is of another run or no checkpoint.
+        OSError: the checkpoint cannot be written.
+    """
+    climb = (climb,) if isinstance(climb, str) else climb
+    recipe = Recipe(
+        method=method,
+        rho=rho,
+        eps=eps,
+        norm=norm,
+        sigma=sigma,
+        attack_steps=attack_steps,
+        climb=None if climb is None else tuple(climb),
+        adaptive=adaptive,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module.")
+    check_classifier_input(model, x, y)
+    check_count("checkpoint_every", checkpoint_every)
+    with attack_mode(model), torch.no_grad():
+        check_logits(model(x[:2]), y[:2])
+        classes = model(x[:1]).shape[1]
+    if int(y.max()) >= classes:
+        raise ValueError(f"y holds the label {int(y.max())}, but model has {classes} classes: 0 .. {classes - 1}.")
+    run = Run(model, x, y, recipe, augment)
+    file = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
+    if file is not None:
+        file.load()
+
+    was_training = [(module, module.training) for module in model.modules()]
+    model.train()
+    try:
+        bar = tqdm(total=epochs, initial=run.epoch, desc=method, unit="epoch", disable=not progress)
+        with bar:
+            while run.epoch < epochs:
+                run.one_epoch()
+                bar.update()
+                bar.set_postfix(loss=f"{run.history['loss'][-1]:.3f}", refresh=False)
+                if file is not None and (run.epoch % checkpoint_every == 0 or run.epoch == epochs):
+                    file.save()
+                if on_epoch is not None:
+                    on_epoch(run.history)
+    finally:
+        for module, training in was_training:
+            module.training = training
+    return run.history
+
+
+class Run:
+    """A training run: model, data, optimizer, schedule, generator and history, one epoch at a time."""
+
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, augment: Augmentation | None) -> None:
+        self.model, self.x, self.y, self.recipe, self.augment = model, x, y, recipe, augment
+        self.generator = torch.Generator(x.device).manual_seed(recipe.seed)
+        self.optimizer = make_optimizer(model, recipe)
+        milestones = [int(0.75 * recipe.epochs), int(0.9 * recipe.epochs)]
+        self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, milestones, gamma=0.1)
+        self.history: History = {"loss": [], "accuracy": [], "lr": [], "seconds": []}
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.history["loss"])
+
+    def one_epoch(self) -> None:
+        """Every example once, in batches of a random order."""
+        start = time.perf_counter()
+        lr = self.optimizer.param_groups[0]["lr"]
+        order = torch.randperm(len(self.x), generator=self.generator, device=self.x.device)
+        loss_sum = torch.zeros((), device=self.x.device)
+        correct = torch.zeros((), device=self.x.device)
+        for rows in order.split(self.recipe.batch_size):
+            x, y = self.training_images(self.x[rows], self.y[rows]), self.y[rows]
+            loss, logits = self.one_step(x, y)
+            loss_sum += loss * len(rows)
+            correct += (logits.argmax(1) == y).sum()
+        self.schedule.step()
+        self.history["loss"].append(loss_sum.item() / len(self.x))
+        self.history["accuracy"].append(correct.item() / len(self.x))
+        self.history["lr"].append(lr)
+        self.history["seconds"].append(time.perf_counter() - start)
+
+    def training_images(self, x: Tensor, y: Tensor) -> Tensor:
+        """The images that the loss is taken on: augmented, noisy, or attacked."""
+        recipe = self.recipe
+        if self.augment is not None:
+            x = self.augment(x, self.generator)
+        if recipe.method == "input_noise":
+            return (x + recipe.sigma * random_numbers(torch.randn, x, x.shape, self.generator)).clamp(0, 1)
+        if recipe.eps is None:
+            return x
+        ball = make_ball(recipe.norm, recipe.eps)
+        with attack_mode(self.model):
+            x_adv, _ = ascend(
+                self.model,
+                x,
+                y,
+                ball,
+                start=project_pixels(ball, x, x + ball.random_start(x, self.generator)),
+                steps=recipe.attack_steps,
+                step_size=2.5 * recipe.eps / recipe.attack_steps,
+                loss=cross_entropy,
+            )
+        return x_adv
+
+    def one_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """One optimizer step on a batch. Returns the loss and the logits at the unperturbed weights."""
+        first: list[Tensor] = []
+
+        def closure() -> Tensor:
+            self.optimizer.zero_grad()
+            logits = self.model(x)
+            loss = F.cross_entropy(logits, y)
+            loss.backward()
+            if not first:
+                first.extend((loss.detach(), logits.detach()))
+            return loss
+
+        if self.recipe.method == "weight_noise":
+            closure = self._at_random_weights(closure)
+        self.optimizer.step(closure)
+        return first[0], first[1]
+
+    def _at_random_weights(self, closure: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """The closure, called at weights moved by rho in a random direction of weight space."""
+
+        def moved() -> Tensor:
+            weights = [p for p in self.model.parameters() if p.requires_grad]
+            noise = [random_numbers(torch.randn, w, w.shape, self.generator) for w in weights]
+            length = torch.stack([n.norm() for n in noise]).norm()
+            before = [w.detach().clone() for w in weights]
+            try:
+                with torch.no_grad():
+                    torch._foreach_add_(weights, torch._foreach_mul(noise, self.recipe.rho / length))
+                return closure()
+            finally:
+                with torch.no_grad():
+                    torch._foreach_copy_(weights, before)
+
+        return moved
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD, inside SAM where the method asks for it; parameters that do not climb get a group with rho 0."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    groups = [{"params": list(named.values())}]
+    if recipe.climb is not None:
+        climbing = set()
+        for part in recipe.climb:
+            hits = [name for name in named if name == part or name.startswith(f"{part}.")]
+            if not hits:
+                modules = [name for name, module in model.named_modules() if name and list(module.parameters())]
+                check_choice("climb", part, modules)
+            climbing.update(hits)
+        groups = [
+            {"params": [p for name, p in named.items() if name in climbing], "rho": recipe.rho},
+            {"params": [p for name, p in named.items() if name not in climbing], "rho": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+    sgd = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    if "sam" not in recipe.method:
+        return sgd
+    return SAM(sgd, rho=recipe.rho, adaptive=recipe.adaptive, model=model)
+
+
+class Checkpoint:
+    """A run's file: written whole or not at all, and read only by the run that it belongs to."""
+
+    FORMAT = "samlib.training 1"
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.path, self.run = path, run
+
+    def _identity(self) -> dict[str, Any]:
+        """What must agree for a resumed run to be the same run: the recipe and the data."""
+        data = hashlib.sha256(self.run.x.detach().cpu().contiguous().numpy())
+        data.update(self.run.y.cpu().contiguous().numpy())
+        recipe = asdict(self.run.recipe)
+        return {**recipe, "climb": recipe["climb"] and list(recipe["climb"]), "data": data.hexdigest()}
+
+    def save(self) -> None:
+        """Write beside the file and move over it, so that it is whole at every moment."""
+        run = self.run
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "format": self.FORMAT,
+                "identity": self._identity(),
+                "model": run.model.state_dict(),
+                "optimizer": run.optimizer.state_dict(),
+                "schedule": run.schedule.state_dict(),
+                "generator": run.generator.get_state(),
+                "history": run.history,
+            },
+            buffer,
+        )
+        write_atomically(self.path, buffer.getvalue(), "checkpoint")
+
+    def load(self) -> None:
+        """Continue from the file, if there is one."""
+        if not self.path.exists():
+            return
+        run = self.run
+        try:
+            saved = torch.load(self.path, map_location=run.x.device, weights_only=True)
+        except Exception as error:  # torch.load raises whatever the broken bytes lead it to
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is not a whole checkpoint ({type(error).__name__}: {error}); "
+                "remove it or choose another name to start anew."
+            ) from error
+        if not isinstance(saved, dict) or saved.get("format") != self.FORMAT:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} was not written by samlib.train; choose another name for this run's file."
+            )
+        ours = self._identity()
+        differ = [name for name in ours if ours[name] != saved["identity"].get(name)]
+        if differ:
+            detail = "; ".join(f"{name}: {saved['identity'].get(name)!r} there, {ours[name]!r} here" for name in differ)
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} belongs to another run ({detail}); choose another name for this run's file."
+            )
+        try:
+            run.model.load_state_dict(saved["model"])
+        except RuntimeError as error:
+            raise ValueError(f"checkpoint={str(self.path)!r} belongs to another model: {error}") from error
+        run.optimizer.load_state_dict(saved["optimizer"])
+        run.schedule.load_state_dict(saved["schedule"])
+        run.generator.set_state(saved["generator"].cpu())
+        run.history.update(saved["history"])
+
+
+def write_atomically(path: Path, content: bytes, name: str) -> None:
+    """Write `content` to `path` whole or not at all; what stood there stays if writing fails.
+
+    Raises:
+        OSError: it could not be written, no room on disk for instance; `name` is the argument that gave the path.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{name}={str(path)!r} could not be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
