@@ -7,6 +7,7 @@ works only on what the earlier ones left standing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from samlib.attacks import Model, attack_mode, default_generator, pgd
 from samlib.checks import check_classifier_input, check_count, check_logits, check_number, check_radius
-from samlib.losses import margin, make_loss
+from samlib.losses import make_loss, margin
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def robust_curve(
         ValueError: `eps` is empty or does not increase.
     """
     radii = [check_number("eps", e) for e in eps]
-    if not radii or any(b <= a for a, b in zip(radii, radii[1:], strict=False)):
+    if not radii or any(b <= a for a, b in itertools.pairwise(radii)):
         raise ValueError(f"eps is {list(eps)}; it must hold at least one radius, in increasing order.")
     check_classifier_input(model, x, y)
     generator = default_generator(generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -58,7 +59,7 @@ def mlp(
     def build() -> nn.Sequential:
         widths = [int(torch.Size(input_shape).numel()), *hidden, num_classes]
         layers: OrderedDict[str, nn.Module] = OrderedDict(normalize=Normalize(mean, std), flatten=nn.Flatten())
-        for i, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths), start=1):
             if i > 1:
                 layers[f"relu{i - 1}"] = nn.ReLU()
             layers[f"fc{i}"] = nn.Linear(fan_in, fan_out)

@@ -158,7 +158,9 @@ class SAM(Optimizer):
         except BaseException:
             self.restore()
             raise
-        self.zero_grad()
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
 
     def _climb(self, moving: list[tuple[float, list[Tensor]]]) -> None:
         """w += rho * g / ||g||, with one norm over all that climbs; adaptive: w += rho * w^2 g / ||w g||."""

@@ -1,0 +1,38 @@
+"""What the tests share: the device, the digits, and a few small trained networks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import samlib
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where the tests run: cpu, cuda or mps")
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Tests may draw from the global generator; the package may not (test_package.py)."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def digits(device: torch.device) -> tuple[torch.Tensor, ...]:
+    return tuple(part.to(device) for part in samlib.load_digits())
+
+
+@pytest.fixture(scope="session")
+def trained(digits: tuple[torch.Tensor, ...], device: torch.device) -> dict[str, torch.nn.Module]:
+    """The digits MLP after SGD, SAM with rho .4, and AT with l_inf eps .125, 60 epochs each."""
+    models = {}
+    for method, strength in [("sgd", {}), ("sam", {"rho": 0.4}), ("at", {"eps": 0.125})]:
+        models[method] = samlib.mlp().to(device)
+        samlib.train(models[method], *digits[:2], method, progress=False, **strength)
+    return models

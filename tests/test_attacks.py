@@ -1,0 +1,313 @@
+"""FGSM and PGD: budgets, side effects, strength, cost, and agreement with peers."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import samlib
+from samlib.attacks import attack_mode, fgsm, pgd
+from samlib.balls import make_ball
+from samlib.losses import LOSSES, cross_entropy, margin
+
+NORMS = [("linf", 0.125), ("l2", 0.5)]
+
+
+def linear_classifier(weight: torch.Tensor) -> nn.Module:
+    """Two classes, z = (0, w . x): for it the nearest adversarial image has a closed form."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(weight.numel(), 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.stack([torch.zeros_like(weight), weight]))
+        model[1].bias.zero_()
+    return model.to(weight.device, weight.dtype)
+
+
+# ---- budgets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize(("norm", "eps"), [*NORMS, ("linf", 0.0), ("l2", 5.0)])
+def test_the_budget_and_the_pixel_range_hold(trained, digits, norm, eps, autocast, device):
+    x, y = digits[2][:100], digits[3][:100]
+    context = torch.autocast(device.type, torch.bfloat16) if autocast else contextlib.nullcontext()
+    with context:
+        attacks = [fgsm(trained["sgd"], x, y, eps, norm)]
+        attacks += [pgd(trained["sgd"], x, y, eps, norm, loss=loss, restarts=2) for loss in LOSSES]
+    for x_adv in attacks:
+        assert x_adv.dtype == torch.float32
+        assert (make_ball(norm, eps).norm(x_adv - x) <= eps + 1e-6).all()
+        assert x_adv.min() >= 0
+        assert x_adv.max() <= 1
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_each_example_may_have_its_own_eps(trained, digits, norm, device):
+    x, y = digits[2][:64], digits[3][:64]
+    eps = torch.linspace(0, 0.3, 64, device=device)
+    norms = make_ball(norm, eps).norm(pgd(trained["sgd"], x, y, eps, norm, restarts=3) - x)
+    assert norms[0] == 0
+    assert (norms <= eps + 1e-6).all()
+    assert (norms[1:] > 0.5 * eps[1:]).all()
+
+
+# ---- side effects ----------------------------------------------------------------------------------------------------
+
+
+def test_an_attack_leaves_model_input_and_generators_as_they_were(digits, device):
+    model = samlib.small_resnet().to(device).train()
+    model.bn.eval()  # frozen on purpose
+    x, y = digits[2][:16].clone(), digits[3][:16]
+    model(x).sum().backward()
+    model.conv1.weight.requires_grad_(False)
+    before = copy.deepcopy(model.state_dict())
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    modes = [module.training for module in model.modules()]
+    global_state, x_before = torch.get_rng_state(), x.clone()
+
+    pgd(model, x, y, 0.1, restarts=2)
+
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(torch.equal(gradients[name], p.grad) for name, p in model.named_parameters())
+    assert [module.training for module in model.modules()] == modes
+    assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["conv1.weight"]
+    assert torch.equal(torch.get_rng_state(), global_state)
+    assert torch.equal(x, x_before)
+    assert x.grad is None
+
+
+def test_everything_is_restored_when_the_model_raises(digits, device):
+    class Broken(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 10)
+
+        def forward(self, x):
+            raise ArithmeticError
+
+    model = Broken().to(device).train()
+    with pytest.raises(ArithmeticError):
+        pgd(model, digits[2][:4], digits[3][:4], 0.1)
+    assert model.training
+    assert model.layer.training
+    assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_an_attack_works_where_gradients_are_switched_off(trained, digits, context):
+    x, y = digits[2][:32], digits[3][:32]
+    with context():
+        inside = pgd(trained["sgd"], x, y, 0.1)
+    assert torch.equal(inside, pgd(trained["sgd"], x, y, 0.1))
+
+
+def test_the_same_seed_gives_the_same_attack_and_another_seed_another(trained, digits):
+    def attack(generator=None):
+        return pgd(trained["sgd"], digits[2][:32], digits[3][:32], 0.1, steps=1, generator=generator)
+
+    assert torch.equal(attack(), attack())
+    assert torch.equal(attack(), attack(torch.Generator().manual_seed(0)))
+    assert not torch.equal(attack(), attack(torch.Generator().manual_seed(1)))
+
+
+def test_the_model_is_attacked_in_evaluation_mode(digits, device):
+    model = samlib.small_resnet().to(device)
+    x, y = digits[2][:16], digits[3][:16]
+    assert torch.equal(pgd(model.train(), x, y, 0.1), pgd(model.eval(), x, y, 0.1))
+
+
+def test_an_image_is_attacked_alike_alone_and_in_a_batch(trained, digits):
+    x, y = digits[2][:8], digits[3][:8]
+    together = pgd(trained["sgd"], x, y, 0.1, random_start=False)
+    alone = torch.cat([pgd(trained["sgd"], x[i : i + 1], y[i : i + 1], 0.1, random_start=False) for i in range(8)])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+# ---- strength --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_on_a_linear_model_an_attack_succeeds_just_beyond_the_optimum_and_never_below(norm, loss, device):
+    generator = torch.Generator().manual_seed(3)
+    w = torch.randn(25, generator=generator, dtype=torch.float64)
+    x = (0.5 + 0.02 * torch.randn(200, 1, 5, 5, generator=generator, dtype=torch.float64)).to(device)
+    w = w.to(device)
+    model = linear_classifier(w)
+    score = x.flatten(1) @ w
+    y = (score > 0).long()
+    # The distance of x to the plane w . x = 0 is |w . x| over the dual norm of w. No pixel meets 0 or 1 on the way.
+    optimum = score.abs() / (w.abs().sum() if norm == "linf" else w.norm())
+    assert optimum.max() < 0.4
+
+    for factor, broken in [(0.95, False), (1.05, True)]:
+        x_adv = pgd(model, x, y, factor * optimum, norm, steps=40, loss=loss)
+        assert ((model(x_adv).argmax(1) != y) == broken).all()
+
+
+@pytest.mark.parametrize(("norm", "eps"), NORMS)
+def test_the_best_iterate_is_at_least_as_good_as_the_last(trained, digits, norm, eps):
+    x, y = digits[2], digits[3]
+    for name, loss in LOSSES.items():
+        values = {}
+        for keep in ("best", "last"):
+            x_adv = pgd(trained["sam"], x, y, eps, norm, steps=7, step_size=2 * eps, loss=name, keep=keep)
+            with torch.no_grad():
+                values[keep] = loss(trained["sam"](x_adv), y)
+        assert (values["best"] >= values["last"] - 1e-6).all()
+        assert (values["best"] > values["last"]).any()
+
+
+def test_more_steps_and_restarts_never_break_fewer_images(trained, digits):
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    one = model(pgd(model, x, y, 0.1, steps=3)).argmax(1) != y
+    three = model(pgd(model, x, y, 0.1, steps=3, restarts=4)).argmax(1) != y
+    assert (three | ~one).all()  # what one run breaks stays broken
+    assert three.sum() > one.sum()
+
+
+def test_restarts_touch_only_examples_that_still_stand(trained, digits):
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    first = pgd(model, x, y, 0.1, steps=3)
+    broken = model(first).argmax(1) != y
+    seen = []
+    handle = model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    again = pgd(model, x, y, 0.1, steps=3, restarts=2)
+    handle.remove()
+    assert torch.equal(again[broken], first[broken])
+    assert min(seen) == int((~broken).sum())
+
+
+def test_a_targeted_attack_reaches_its_target(trained, digits):
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    targets = (y + 3) % 10
+    for loss in LOSSES:
+        x_adv = pgd(model, x, y, 2.0, "l2", steps=40, loss=loss, targets=targets)
+        assert (model(x_adv).argmax(1) == targets).float().mean() > 0.9
+    assert torch.equal(y, digits[3])
+
+
+def test_cross_entropy_alone_is_fooled_by_scaled_logits_and_the_margin_is_not(trained, digits):
+    class Scaled(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            return 30 * self.model(x)
+
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    robust = {
+        (loss, scaled): (net(pgd(net, x, y, 0.125, steps=40, loss=loss)).argmax(1) == y).float().mean().item()
+        for loss in ("ce", "margin")
+        for scaled, net in ((False, model), (True, Scaled(model)))
+    }
+    assert robust["ce", True] > robust["ce", False] + 0.3
+    assert abs(robust["margin", True] - robust["margin", False]) < 0.03
+
+
+# ---- peers -----------------------------------------------------------------------------------------------------------
+
+
+def peer_attack(model, x, y, norm, eps, step_size, steps):
+    """The same attack by torchattacks, its guard against division by zero made too small to matter."""
+    torchattacks = pytest.importorskip("torchattacks")
+    if norm == "linf":
+        return torchattacks.PGD(model, eps=eps, alpha=step_size, steps=steps, random_start=False)(x, y)
+    return torchattacks.PGDL2(
+        model, eps=eps, alpha=step_size, steps=steps, random_start=False, eps_for_division=1e-30
+    )(x, y)
+
+
+@pytest.mark.parametrize(("norm", "eps"), NORMS)
+@pytest.mark.parametrize("double", [True, False])
+def test_pgd_agrees_with_torchattacks_and_its_best_iterate_is_no_worse(trained, digits, norm, eps, double):
+    model, x, y = copy.deepcopy(trained["sam"]), digits[2], digits[3]
+    if double:
+        model, x = model.double(), x.double()
+    theirs = peer_attack(model, x, y, norm, eps, eps / 4, 10)
+    ours = pgd(model, x, y, eps, norm, steps=10, step_size=eps / 4, random_start=False, keep="last")
+    best = pgd(model, x, y, eps, norm, steps=10, step_size=eps / 4, random_start=False, keep="best")
+    # In float32 the sign of a gradient entry may hang on the last bit; an image in a hundred may then go another way.
+    alike = (ours - theirs).abs().flatten(1).amax(1) <= 1e-6
+    assert alike.all() if double else alike.float().mean() > 0.99
+    assert (cross_entropy(model(best), y) >= cross_entropy(model(theirs), y) - 1e-6).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_fgsm_is_one_full_step_along_the_finite_difference_gradient(digits, norm, device):
+    model = samlib.mlp(hidden=(16,), seed=4).double().to(device)
+    x, y = 0.2 + 0.6 * digits[2][:5].double(), digits[3][:5]
+    gradient, h = torch.zeros_like(x), 1e-6
+    for i in range(64):
+        e = torch.zeros(64, dtype=torch.float64, device=device)
+        e[i] = h
+        e = e.view(1, 1, 8, 8)
+        gradient.view(5, 64)[:, i] = (cross_entropy(model(x + e), y) - cross_entropy(model(x - e), y)) / (2 * h)
+    step = gradient.sign() if norm == "linf" else gradient / gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    assert torch.allclose(fgsm(model, x, y, 0.1, norm), x + 0.1 * step, atol=1e-6)
+
+
+# ---- cost ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [samlib.mlp, samlib.small_resnet])
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_pgd_step_costs_two_forward_passes(build, keep, digits, device):
+    model, x, y = build().to(device).eval(), digits[2][:8], digits[3][:8]
+
+    def flops(steps=None):
+        with FlopCounterMode(display=False) as counter:
+            pgd(model, x, y, 0.1, steps=steps, keep=keep) if steps else model(x)
+        return counter.get_total_flops()
+
+    assert (flops(20) - flops(10)) / 10 <= 2.02 * flops()
+
+
+def test_a_compiled_model_computes_no_weight_gradient_in_an_attack(digits, device):
+    from torch._dynamo.backends.common import aot_autograd
+
+    products = []
+
+    def count_products(graph, _):
+        products.append(sum("mm" in str(node.target) for node in graph.graph.nodes))
+        return graph.forward
+
+    def products_of_backward(run):
+        products.clear()
+        torch._dynamo.reset()
+        model = samlib.mlp().to(device)
+        run(torch.compile(model, backend=aot_autograd(fw_compiler=lambda g, _: g.forward, bw_compiler=count_products)))
+        return max(products)
+
+    x, y = digits[2][:8], digits[3][:8]
+
+    def unfrozen(model):
+        leaf = x.clone().requires_grad_()
+        torch.autograd.grad(cross_entropy(model(leaf), y).sum(), leaf)
+
+    assert products_of_backward(lambda model: pgd(model, x, y, 0.1, steps=2)) == 3  # one for each of the three layers
+    assert products_of_backward(unfrozen) > 3  # the count does see weight gradients where there are any
+
+
+def test_an_attack_mode_inside_another_ends_where_it_began(device):
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).to(device).train()
+    with attack_mode(model):
+        with attack_mode(model):
+            assert not model.training
+        assert not model[1].training
+        assert not any(p.requires_grad for p in model.parameters())
+    assert model[1].training
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_margin_restarts_are_judged_by_success(trained, digits):
+    x, y, model = digits[2], digits[3], trained["at"]
+    x_adv = pgd(model, x, y, 0.2, steps=5, restarts=3, loss="margin")
+    value = margin(model(x_adv), y)
+    assert torch.equal(value > 0, model(x_adv).argmax(1) != y)
+    assert (value > 0).any()
