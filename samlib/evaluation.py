@@ -88,6 +88,8 @@ def survivors(
     ranking = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)  # wrong classes, likely ones first
 
     def attack_all(attack: Attack, rank: int | None) -> None:
+        if not stands.any():
+            return
         for rows in stands.nonzero().squeeze(1).split(batch_size):
             eps_ = eps[rows] if isinstance(eps, Tensor) else eps
             targets = None if rank is None else ranking[rows, rank]

@@ -218,9 +218,9 @@ def peer_attack(model, x, y, norm, eps, step_size, steps):
     torchattacks = pytest.importorskip("torchattacks")
     if norm == "linf":
         return torchattacks.PGD(model, eps=eps, alpha=step_size, steps=steps, random_start=False)(x, y)
-    return torchattacks.PGDL2(
-        model, eps=eps, alpha=step_size, steps=steps, random_start=False, eps_for_division=1e-30
-    )(x, y)
+    return torchattacks.PGDL2(model, eps=eps, alpha=step_size, steps=steps, random_start=False, eps_for_division=1e-30)(
+        x, y
+    )
 
 
 @pytest.mark.parametrize(("norm", "eps"), NORMS)

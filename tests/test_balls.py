@@ -63,7 +63,9 @@ def test_a_zero_gradient_gives_no_direction_and_a_broken_one_no_nan(ball, device
 @given(st.integers(-44, 37))
 def test_the_l2_direction_has_length_one_however_small_or_large_the_gradient(exponent):
     direction = torch.tensor([[3.0, -4.0]])
-    assert torch.allclose(L2(1.0).steepest(direction / 4 * 10.0**exponent), direction / 5, atol=0.2 if exponent < -40 else 1e-6)
+    assert torch.allclose(
+        L2(1.0).steepest(direction / 4 * 10.0**exponent), direction / 5, atol=0.2 if exponent < -40 else 1e-6
+    )
 
 
 @pytest.mark.parametrize("ball", BALLS)
@@ -102,7 +104,9 @@ def test_the_norm_of_a_vector_in_pieces_is_the_norm_of_the_whole(device):
 
 
 def test_the_norm_of_float16_pieces_does_not_overflow(device):
-    assert joint_l2_norm([torch.full((100,), 60_000.0, device=device, dtype=torch.float16)]).item() == pytest.approx(6e5)
+    assert joint_l2_norm([torch.full((100,), 60_000.0, device=device, dtype=torch.float16)]).item() == pytest.approx(
+        6e5
+    )
 
 
 def test_an_unknown_norm_is_answered_with_the_nearest_name():

@@ -33,7 +33,7 @@ def test_the_split_follows_its_seed_and_loses_nothing():
 
 
 def test_a_validation_part_can_be_set_aside(digits):
-    x, y, x_validation, y_validation = split(*digits[:2], 200, seed=3)
+    x, _, x_validation, y_validation = split(*digits[:2], 200, seed=3)
     assert (len(x), len(x_validation)) == (1000, 200)
     assert (torch.bincount(y_validation) - 20).abs().max() <= 1
 
@@ -68,7 +68,7 @@ def test_cifar_comes_through_torchvision_with_its_checksums(tmp_path, monkeypatc
         dataset, load = torchvision.datasets.CIFAR100, samlib.load_cifar100
         files = ["train", "test"]
         base = write_cifar(tmp_path, monkeypatch, dataset, "cifar-100-python", files, "fine_labels")
-    x_train, y_train, x_test, y_test = load(tmp_path, download=False)
+    x_train, y_train, x_test, _ = load(tmp_path, download=False)
     assert x_train.shape == (20 * (len(files) - 1), 3, 32, 32)
     assert x_test.shape == (20, 3, 32, 32)
     assert (x_train.dtype, y_train.dtype) == (torch.float32, torch.int64)

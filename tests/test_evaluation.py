@@ -91,3 +91,8 @@ def test_each_example_may_have_its_own_eps(trained, digits, device):
     stands = survivors(trained["sgd"], x, y, eps)
     assert stands[:50].float().mean() > 0.9
     assert not stands[50:].any()
+
+
+def test_nothing_is_attacked_once_nothing_stands(trained, digits):
+    assert robust_accuracy(trained["sgd"], *digits[2:], eps=1.0) == 0
+    assert robust_curve(trained["sgd"], *digits[2:], eps=[1.0, 2.0]) == [0, 0]

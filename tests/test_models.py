@@ -9,7 +9,9 @@ import samlib
 from samlib.models import MODELS, Normalize
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("mlp", 85_002), ("small_resnet", 5_090), ("preact_resnet18", 11_172_170)])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("mlp", 85_002), ("small_resnet", 5_090), ("preact_resnet18", 11_172_170)]
+)
 def test_each_network_has_its_size_and_gives_logits(name, parameters, device):
     model = MODELS[name]().to(device).eval()
     assert sum(p.numel() for p in model.parameters()) == parameters
