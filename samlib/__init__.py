@@ -1,5 +1,6 @@
 """Sharpness-aware minimization, adversarial attacks, and what connects them: the package behind the course."""
 
+from samlib import data, results
 from samlib.attacks import fgsm, pgd
 from samlib.data import load_cifar10, load_cifar100, load_digits, load_folder
 from samlib.evaluation import accuracy, robust_accuracy, robust_curve
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SAM",
     "accuracy",
+    "data",
     "fgsm",
     "load_cifar10",
     "load_cifar100",
@@ -20,6 +22,7 @@ __all__ = [
     "mlp",
     "pgd",
     "preact_resnet18",
+    "results",
     "robust_accuracy",
     "robust_curve",
     "small_resnet",

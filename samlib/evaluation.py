@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from samlib.attacks import Model, attack_mode, default_generator, pgd
+from samlib.balls import make_ball
 from samlib.checks import check_classifier_input, check_count, check_logits, check_number, check_radius
 from samlib.losses import make_loss, margin
 
@@ -41,10 +42,14 @@ class Attack:
 STANDARD = (Attack("ce"), Attack("margin"), Attack("margin", targets=3))
 
 
-def _predict(model: Model, x: Tensor, batch_size: int) -> Tensor:
+def _predict(model: Model, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
     """Logits of all images, (n, classes)."""
+    parts = []
     with attack_mode(model), torch.no_grad():
-        return torch.cat([model(batch) for batch in x.split(batch_size)])
+        for batch, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
+            parts.append(model(batch))
+            check_logits(parts[-1], labels)
+    return torch.cat(parts)
 
 
 def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int = 1024) -> float:
@@ -57,8 +62,7 @@ def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int = 1024) -> floa
     """
     check_classifier_input(model, x, y)
     check_count("batch_size", batch_size)
-    logits = _predict(model, x, batch_size)
-    check_logits(logits, y)
+    logits = _predict(model, x, y, batch_size)
     return float((logits.argmax(1) == y).double().mean())
 
 
@@ -78,12 +82,12 @@ def survivors(
     """
     check_classifier_input(model, x, y)
     eps = check_radius("eps", eps, x)
+    make_ball(norm, eps)
     check_count("batch_size", batch_size)
     if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
         raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.evaluation.Attack.")
     generator = default_generator(generator)
-    logits = _predict(model, x, batch_size)
-    check_logits(logits, y)
+    logits = _predict(model, x, y, batch_size)
     stands = logits.argmax(1) == y
     ranking = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)  # wrong classes, likely ones first
 
@@ -105,7 +109,7 @@ def survivors(
                 targets=targets,
                 generator=generator,
             )
-            stands[rows] = margin(_predict(model, x_adv, batch_size), y[rows]) < 0
+            stands[rows] = margin(_predict(model, x_adv, y[rows], batch_size), y[rows]) < 0
 
     for attack in attacks:
         ranks = range(min(attack.targets, logits.shape[1] - 1)) if attack.targets else [None]

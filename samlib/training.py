@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -193,7 +194,7 @@ class Run:
         self.model, self.x, self.y, self.recipe, self.augment = model, x, y, recipe, augment
         self.generator = torch.Generator(x.device).manual_seed(recipe.seed)
         self.optimizer = make_optimizer(model, recipe)
-        milestones = [int(0.75 * recipe.epochs), int(0.9 * recipe.epochs)]
+        milestones = [math.ceil(recipe.epochs * 3 / 4), math.ceil(recipe.epochs * 9 / 10)]
         self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, milestones, gamma=0.1)
         self.history: History = {"loss": [], "accuracy": [], "lr": [], "seconds": []}
 
