@@ -129,16 +129,16 @@ def tuning_table() -> list[Setting]:
     """The grid on which hyper-parameters are chosen, for all methods alike."""
     strengths = {
         "sgd": [{}],
-        "sam": [{"rho": rho} for rho in (0.1, 0.2, 0.3, 0.4, 0.6)],
+        "sam": [{"rho": rho} for rho in (0.1, 0.2, 0.4, 0.6, 0.8)],
         "at": [{"eps": eps} for eps in (0.0625, 0.125, 0.25)],
-        "input_noise": [{"sigma": sigma} for sigma in (0.1, 0.2, 0.3)],
+        "input_noise": [{"sigma": sigma} for sigma in (0.1, 0.2, 0.3, 0.4)],
     }
     return [
         Setting(json.dumps(training, sort_keys=True), training)
         for method, variants in strengths.items()
         for variant in variants
         for lr in (0.03, 0.1, 0.3)
-        for weight_decay in (5e-4, 5e-3)
+        for weight_decay in (5e-4, 5e-3, 2e-2)
         for training in [{"method": method, **variant, "lr": lr, "weight_decay": weight_decay}]
     ]
 
