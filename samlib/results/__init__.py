@@ -39,3 +39,12 @@ def mean_and_spread(result: Result, setting: str, measure: str) -> tuple[float, 
     """Mean over the runs of a setting, and their sample standard deviation."""
     found = values(result, setting, measure)
     return statistics.mean(found), statistics.stdev(found)
+
+
+def curve(result: Result, setting: str, norm: str) -> tuple[list[float], list[list[float]]]:
+    """Robust accuracy over eps: the radii, from 0, and for each run its accuracy at each of them."""
+    radii = sorted(
+        float(measure.split()[1]) for measure in result["runs"][0]["measured"] if measure.startswith(f"{norm} ")
+    )
+    columns = [values(result, setting, "clean")] + [values(result, setting, f"{norm} {eps:g}") for eps in radii]
+    return [0.0, *radii], [list(run) for run in zip(*columns, strict=True)]

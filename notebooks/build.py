@@ -1,0 +1,168 @@
+"""Make the learner's notebooks, and those with solutions, from the lessons' sources.
+
+    python notebooks/build.py            write them
+    python notebooks/build.py --check    write nothing; fail if they are not what the sources give
+
+A lesson is edited in one place, notebooks/source/NN_name.py (jupytext's py:percent). Its header holds title, minutes and
+difficulty. Tags say where a cell goes: `stub` is in the learner's copy only, `solution` in the solved one only; each stub is
+followed by its solution. The head with the badge and the set-up cell are the same for all lessons and made here. No outputs,
+no widget state; a cell's id comes from its text, so that an edit changes only what it touches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+SOLUTIONS = ROOT / "samlib" / "exercises" / "solutions.json"
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
+
+SETUP = f"""\
+# Set-up: on Colab this installs samlib, and nothing else; where samlib is installed it does nothing.
+import importlib.util
+
+if importlib.util.find_spec("samlib") is None:
+    %pip install --quiet --no-deps "samlib @ git+{REPOSITORY}"
+import samlib
+
+print("samlib", samlib.__version__, "is ready.")"""
+
+
+def sources() -> list[Path]:
+    """The lessons' sources, in their order."""
+    return sorted((NOTEBOOKS / "source").glob("[0-9][0-9]_*.py"))
+
+
+def read(source: Path) -> nbformat.NotebookNode:
+    """A source as a notebook, with its tags; the header's facts are in metadata["samlib"]."""
+    notebook = jupytext.read(source, fmt="py:percent")
+    facts = notebook.metadata.get("samlib", {})
+    missing = {"title", "minutes", "difficulty", "device"} - set(facts)
+    if missing:
+        raise ValueError(f"{source.name}: the header's `samlib` part lacks {', '.join(sorted(missing))}")
+    if facts["difficulty"] not in DIFFICULTY:
+        raise ValueError(f"{source.name}: difficulty is {facts['difficulty']!r}; it must be one of {', '.join(DIFFICULTY)}")
+    return notebook
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def head(source: Path, facts: dict[str, Any], folder: str) -> list[nbformat.NotebookNode]:
+    """The first two cells: title, badge and facts; the set-up."""
+    path = REPOSITORY.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{path}/blob/main/{folder}/{source.stem}.ipynb"
+    title = f"""\
+# {source.stem[:2]} · {facts["title"]}
+
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})
+
+{facts["minutes"]} minutes · difficulty {DIFFICULTY[facts["difficulty"]]} {facts["difficulty"]} · {facts["device"]}"""
+    return [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_code_cell(SETUP)]
+
+
+def exercise_name(cell: nbformat.NotebookNode) -> str | None:
+    """The name that a solution is kept under, from its tag `exercise:NAME`."""
+    names = [tag.removeprefix("exercise:") for tag in tags(cell) if tag.startswith("exercise:")]
+    return names[0] if names else None
+
+
+def check_pairs(source: Path, cells: list[nbformat.NotebookNode]) -> None:
+    """Each stub is followed by its solution, and no solution stands alone."""
+    kinds = [next((kind for kind in ("stub", "solution") if kind in tags(cell)), None) for cell in cells]
+    for i, kind in enumerate(kinds):
+        if kind == "stub" and kinds[i + 1 : i + 2] != ["solution"]:
+            raise ValueError(f"{source.name}: the stub in cell {i} is not followed by its solution")
+        if kind == "solution" and (i == 0 or kinds[i - 1] != "stub"):
+            raise ValueError(f"{source.name}: the solution in cell {i} does not follow its stub")
+        if kind == "solution" and exercise_name(cells[i]) is None:
+            raise ValueError(f"{source.name}: the solution in cell {i} lacks the tag exercise:NAME")
+
+
+def make(source: Path, *, solved: bool) -> nbformat.NotebookNode:
+    """The learner's copy of a lesson, or the solved one."""
+    notebook = read(source)
+    check_pairs(source, notebook.cells)
+    left_out = "stub" if solved else "solution"
+    folder = "notebooks/solutions" if solved else "notebooks"
+    kept = [cell for cell in notebook.cells if left_out not in tags(cell)]
+    made = nbformat.v4.new_notebook(cells=head(source, notebook.metadata["samlib"], folder) + kept)
+    made.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "samlib": dict(notebook.metadata["samlib"]),
+    }
+    seen: dict[str, int] = {}
+    for cell in made.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        shown = [tag for tag in tags(cell) if tag not in ("stub", "solution") and not tag.startswith("exercise:")]
+        cell.metadata = {"tags": shown} if shown else {}
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return made
+
+
+def solutions(source: Path) -> dict[str, str]:
+    """The code of a lesson's solutions by name."""
+    return {exercise_name(cell): cell.source for cell in read(source).cells if "solution" in tags(cell)}
+
+
+def everything() -> dict[Path, str]:
+    """Every generated file with its content."""
+    files, known = {}, {}
+    for source in sources():
+        for solved, folder in ((False, NOTEBOOKS), (True, NOTEBOOKS / "solutions")):
+            files[folder / f"{source.stem}.ipynb"] = nbformat.writes(make(source, solved=solved)) + "\n"
+        known |= solutions(source)
+    files[SOLUTIONS] = json.dumps(known, indent=1, sort_keys=True) + "\n"
+    return files
+
+
+def leaks(learner: nbformat.NotebookNode, solution: str, stub: str) -> list[str]:
+    """Lines of a solution that stand in a learner's copy, apart from those that its stub gives away."""
+    given = {line.strip() for line in stub.splitlines()}
+    lines = {line.strip() for cell in learner.cells for line in cell.source.splitlines()}
+    telling = (line.strip() for line in solution.splitlines() if re.search(r"[=(]", line))
+    return [line for line in telling if line in lines - given]
+
+
+def main() -> None:
+    """Write the generated files, or with --check compare them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is not up to date")
+    check = parser.parse_args().check
+    stale = []
+    for path, content in everything().items():
+        if path.exists() and path.read_text(encoding="utf-8") == content:
+            continue
+        stale.append(path.relative_to(ROOT))
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+    print(*(f"{'stale' if check else 'wrote'} {path}" for path in stale) if stale else ("all up to date",), sep="\n")
+    if check and stale:
+        sys.exit("Run `make notebooks` and commit what it writes.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""Controls bound to pictures. No maths here, and only what ipywidgets 7.7.1 has as well as 8.
+
+A picture is an <img> of fixed size with a text that says what it shows, so that the page does not jump and a screen
+reader is not left out. A callback uses what it was given, never a global that another cell may change.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets
+from IPython.display import HTML
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DPI = 100
+_drawing = threading.Lock()  # matplotlib may be used by one thread at a time; training draws from its own
+
+
+def figure(width: float, height: float) -> Figure:
+    """A figure of width x height inches that belongs to no notebook cell; one inch is 100 pixels."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="none")
+
+
+def _img(fig: Figure, alt: str) -> str:
+    buffer = io.BytesIO()
+    with _drawing:
+        FigureCanvasAgg(fig).print_png(buffer)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    width, height = (round(inches * DPI) for inches in fig.get_size_inches())
+    return (
+        f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}" decoding="sync" '
+        f'width="{width}" height="{height}" style="max-width: none">'
+    )
+
+
+def still(fig: Figure, alt: str) -> HTML:
+    """A still figure with a text that says what it shows: for print, for the web pages, for screen readers."""
+    return HTML(_img(fig, alt))
+
+
+class Picture(ipywidgets.HTML):
+    """A figure that can be shown again after its artists have changed."""
+
+    def __init__(self, fig: Figure) -> None:
+        self.fig = fig
+        super().__init__(layout={"height": f"{fig.get_size_inches()[1] * DPI + 6:.0f}px", "overflow": "visible"})
+
+    def show(self, alt: str) -> None:
+        """Draw the figure as it now is; `alt` says in words what it shows."""
+        self.value = _img(self.fig, alt)
+
+    @contextmanager
+    def telling_errors(self) -> Iterator[None]:
+        """An error in a callback is otherwise lost in the server's log: say it in the picture's place too."""
+        try:
+            yield
+        except Exception as error:
+            self.value = (
+                '<pre class="samlib-error" role="alert" style="color: #a33c00">'
+                f"This picture could not be drawn. {type(error).__name__}: {html.escape(str(error))}</pre>"
+            )
+            raise
+
+
+def live(fig: Figure, draw: Callable[..., str], controls: Mapping[str, ipywidgets.Widget]) -> ipywidgets.VBox:
+    """Controls above a picture. Whenever one moves, `draw` changes the figure's artists.
+
+    Args:
+        fig: made once; `draw` sets the data of its artists.
+        draw: is called with the value of each control under its name, and returns what the picture now shows, in words.
+        controls: at most four.
+    """
+    picture = Picture(fig)
+
+    def redraw(_: Any = None) -> None:
+        with picture.telling_errors():
+            picture.show(draw(**{name: control.value for name, control in controls.items()}))
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([ipywidgets.VBox(list(controls.values())), picture])
+
+
+_WIDE = {"description_width": "15em"}
+
+
+def choice_slider(label: str, options: Sequence[Any], value: Any, fmt: str = "{}") -> ipywidgets.SelectionSlider:
+    """A slider over given values. `label` names symbol, meaning and unit; `fmt` formats the value beside it."""
+    return ipywidgets.SelectionSlider(
+        options=[(fmt.format(option), option) for option in options],
+        value=value,
+        description=label,
+        style=_WIDE,
+        layout={"width": "38em"},
+    )
+
+
+def toggle(label: str, options: Sequence[Any], value: Any) -> ipywidgets.ToggleButtons:
+    """A few choices side by side; each option is a value or a pair (text, value)."""
+    return ipywidgets.ToggleButtons(
+        options=list(options), value=value, description=label, style={**_WIDE, "button_width": "9em"}
+    )
+
+
+def dropdown(label: str, options: Sequence[Any], value: Any) -> ipywidgets.Dropdown:
+    """Many choices; each option is a value or a pair (text, value)."""
+    return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_WIDE, layout={"width": "38em"})
+
+
+def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.VBox:
+    """A question to commit to: choose, press the button, and read why the choice is right or wrong.
+
+    Args:
+        text: the question, HTML.
+        choices: each answer with what is said to it.
+        correct: the right one of them.
+    """
+    if correct not in choices:
+        raise ValueError(f"correct is {correct!r}; it must be one of the choices: {', '.join(map(repr, choices))}.")
+    options = ipywidgets.RadioButtons(options=list(choices), value=None, layout={"width": "auto"})
+    commit = ipywidgets.Button(description="Commit", disabled=True, tooltip="Fix your answer and see what is right")
+    answer = ipywidgets.HTML()
+
+    def chosen(_: Any) -> None:
+        commit.disabled = options.value is None
+        if options.value is not None:
+            answer.value = f"You are about to commit to: <i>{html.escape(options.value)}</i>"
+
+    def committed(_: Any) -> None:
+        options.disabled = commit.disabled = True
+        right = options.value == correct
+        said = f"<b>{'✔ Right.' if right else '✘ Not so.'}</b> {choices[options.value]}"
+        if not right:
+            said += f"<br><b>The answer is: {html.escape(correct)}</b> {choices[correct]}"
+        answer.value = f'<div role="status" style="line-height: 1.4">{said}</div>'
+
+    options.observe(chosen, names="value")
+    commit.on_click(committed)
+    return ipywidgets.VBox([ipywidgets.HTML(f"<b>{text}</b>"), options, commit, answer])
+
+
+class Stopped(Exception):
+    """Raised inside a piece of work when its Stop button was pressed."""
+
+
+class Work(ipywidgets.VBox):
+    """A piece of work behind a button, with a progress bar, a picture, and a button that stops it.
+
+    It runs in a thread of its own, so that Stop and all other controls go on working.
+
+    Args:
+        label: of the button.
+        steps: how many times `report` will be called.
+        work: is called with `report`, and calls it after each step with what the picture then shows, in words.
+        fig: the picture, whose artists `work` changes.
+        controls: settings above the button; their values are handed to `work` under their names.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        steps: int,
+        work: Callable[..., str],
+        fig: Figure,
+        controls: Mapping[str, ipywidgets.Widget] | None = None,
+    ) -> None:
+        self._work, self._controls, self._thread = work, dict(controls or {}), None
+        self._stop = threading.Event()
+        self._start_button = ipywidgets.Button(description=label, button_style="primary", layout={"width": "auto"})
+        self._stop_button = ipywidgets.Button(description="Stop", disabled=True)
+        self._bar = ipywidgets.IntProgress(max=steps, layout={"width": "20em"})
+        self._said = ipywidgets.HTML("Not started.")
+        self.picture = Picture(fig)
+        self.picture.show("Nothing has been trained yet; press the button.")
+        self._start_button.on_click(self._start)
+        self._stop_button.on_click(lambda _: self._stop.set())
+        row = ipywidgets.HBox([self._start_button, self._stop_button, self._bar, self._said])
+        super().__init__([*self._controls.values(), row, self.picture])
+
+    def _start(self, _: Any) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._stop.clear()
+        self._start_button.disabled, self._stop_button.disabled = True, False
+        self._bar.value, self._said.value = 0, "Running."
+        values = {name: control.value for name, control in self._controls.items()}
+        self._thread = threading.Thread(target=self._run, args=(values,), daemon=True)
+        self._thread.start()
+
+    def _run(self, values: Mapping[str, Any]) -> None:
+        def report(alt: str) -> None:
+            self._bar.value += 1
+            self.picture.show(alt)
+            if self._stop.is_set():
+                raise Stopped
+
+        self.error: Exception | None = None
+        try:
+            with self.picture.telling_errors():
+                try:
+                    self.picture.show(self._work(report=report, **values))
+                    self._said.value = "Done."
+                except Stopped:
+                    self._said.value = f"Stopped after {self._bar.value} of {self._bar.max} steps."
+        except Exception as error:
+            self.error, self._said.value = error, "Failed."
+        finally:
+            self._start_button.disabled, self._stop_button.disabled = False, True
+
+    def click_and_wait(self, seconds: float = 60) -> None:
+        """Press the button and wait until the work is done; an error in it is raised here. For programs."""
+        self._start_button.click()
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError(f"The work was not done within {seconds} s.")
+        if self.error is not None:
+            raise self.error

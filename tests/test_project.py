@@ -1,0 +1,125 @@
+"""The files around the package agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import samlib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+# The house from the ground up: a module may import only from those before it.
+ORDER = ["checks", "balls", "losses", "attacks", "sam", "data", "models", "training", "evaluation", "sharpness", "duality"]
+ORDER += ["toy", "results", "experiments", "plots", "widgets", "exercises", "__main__"]
+
+
+def requirements(*extras: str) -> dict[str, str]:
+    """Lower bounds by name."""
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    parsed = [re.fullmatch(r"([\w-]+)(?:\[\w+\])?(?:>=([\d.]+))?(?:;.*)?", line) for line in lines]
+    assert all(parsed), lines
+    return {match[1]: match[2] for match in parsed}
+
+
+def test_conda_users_get_what_pip_users_get():
+    rattler = pytest.importorskip("rattler")
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    specs = [rattler.MatchSpec(line) for line in environment["dependencies"] if isinstance(line, str)]
+    conda = {spec.name.normalized: str(spec.version or "") for spec in specs}
+    assert conda.pop("python") == PROJECT["requires-python"]
+    conda.pop("pip")
+    wanted = {CONDA_NAMES.get(name, name): f">={bound}" for name, bound in requirements("lab").items()}
+    assert conda == wanted
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+
+
+def test_requirements_are_lower_bounds_low_enough_for_colab():
+    colab = {"torch": "2.11", "torchvision": "0.26", "numpy": "2.1", "scikit-learn": "1.6.1", "matplotlib": "3.10"}
+    colab |= {"ipywidgets": "7.7.1", "tqdm": "4.67", "pillow": "11"}
+    bounds = requirements()
+    assert set(bounds) == set(colab)
+    for name, bound in bounds.items():
+        assert tuple(map(int, bound.split("."))) <= tuple(map(int, colab[name].split("."))), name
+
+
+def test_the_version_is_said_once_in_each_place():
+    assert PROJECT["version"] == samlib.__version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == samlib.__version__
+    assert citation["repository-code"] == PROJECT["urls"]["Repository"]
+
+
+def test_modules_import_in_one_direction():
+    modules = {path.stem: path for path in (ROOT / "samlib").glob("*.py") if path.stem != "__init__"}
+    modules |= {path.parent.name: path for path in (ROOT / "samlib").glob("*/__init__.py")}
+    assert set(modules) <= set(ORDER)
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("samlib"):
+                named = [node.module.split(".")[1]] if "." in node.module else [alias.name for alias in node.names]
+                for other in named:
+                    assert other == name or ORDER.index(other) < ORDER.index(name), f"{name} imports {other}"
+
+
+def test_no_module_writes_to_a_device_by_name_or_prints():
+    for path in (ROOT / "samlib").rglob("*.py"):
+        text = path.read_text()
+        assert ".cuda()" not in text, path
+        if path.stem != "__main__":
+            assert not re.search(r"^\s*print\(", text, re.MULTILINE), path
+
+
+@pytest.mark.parametrize("script", ["scripts/setup.sh", ".ci/run"])
+def test_scripts_can_be_run(script):
+    assert os.stat(ROOT / script).st_mode & stat.S_IXUSR
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"PYTHON": "python-that-is-not-there"}, "there is no python-that-is-not-there"),
+        ({"PYTHON": "./old-python"}, "is too old; the course needs 3.10 or newer"),
+        ({"PYTHON": "./bare-python"}, "has no venv module"),
+        ({"PATH": "./full-disk:{path}"}, "GB are free here and about 8 GB are needed"),
+    ],
+)
+def test_setup_says_what_is_missing(tmp_path, environment, complaint):
+    """On a stand-in for a machine: fakes of the commands that setup.sh asks."""
+    for name in ("scripts/setup.sh", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    for name, script in {
+        "old-python": 'case "$1" in --version) echo Python 3.8.1;; *) exit 1;; esac',
+        "bare-python": 'case "$2" in *venv*) exit 1;; *) exit 0;; esac',
+        "full-disk/df": 'printf "Filesystem 1024-blocks Used Available\\n/dev 9 9 1048576\\n"',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "uv").exists())
+    (tmp_path / "full-disk" / "df").chmod(0o755)
+    settings = {"PATH": path} | {name: value.format(path=path) for name, value in environment.items()}
+    run = subprocess.run(
+        ["sh", "scripts/setup.sh", "lab"], cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True
+    )
+    assert run.returncode != 0
+    assert complaint in run.stderr
+    assert not (tmp_path / ".venv").exists()
