@@ -5,7 +5,7 @@
 
 A lesson is edited in one place, notebooks/source/NN_name.py (jupytext's py:percent). Its header holds title, minutes and
 difficulty. Tags say where a cell goes: `stub` is in the learner's copy only, `solution` in the solved one only; each stub is
-followed by its solution. The head with the badge and the set-up cell are the same for all lessons and made here. No outputs,
+followed by its solution. `hide-input` folds a cell that only draws. The head with the badge and the set-up cell are the same for all lessons and made here. No outputs,
 no widget state; a cell's id comes from its text, so that an edit changes only what it touches.
 """
 
@@ -57,7 +57,9 @@ def read(source: Path) -> nbformat.NotebookNode:
     if missing:
         raise ValueError(f"{source.name}: the header's `samlib` part lacks {', '.join(sorted(missing))}")
     if facts["difficulty"] not in DIFFICULTY:
-        raise ValueError(f"{source.name}: difficulty is {facts['difficulty']!r}; it must be one of {', '.join(DIFFICULTY)}")
+        raise ValueError(
+            f"{source.name}: difficulty is {facts['difficulty']!r}; it must be one of {', '.join(DIFFICULTY)}"
+        )
     return notebook
 
 
@@ -117,6 +119,10 @@ def make(source: Path, *, solved: bool) -> nbformat.NotebookNode:
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         shown = [tag for tag in tags(cell) if tag not in ("stub", "solution") and not tag.startswith("exercise:")]
         cell.metadata = {"tags": shown} if shown else {}
+        if (
+            "hide-input" in shown
+        ):  # folded in JupyterLab and on Colab: what draws a picture is not what a lesson is about
+            cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return made

@@ -32,7 +32,10 @@ from samlib.training import train, write_atomically
 
 RADII = {  # on which robust accuracy is measured, for each table
     "tuning": {"linf": (0.0, 0.125)},
-    "methods": {"linf": (0.0, 0.03125, 0.0625, 0.09375, 0.125, 0.1875, 0.25), "l2": (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)},
+    "methods": {
+        "linf": (0.0, 0.03125, 0.0625, 0.09375, 0.125, 0.1875, 0.25),
+        "l2": (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0),
+    },
     "layers": {"linf": (0.0, 0.0625, 0.125)},
 }
 

@@ -10,7 +10,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; each goes with a line style and a marker of its own.
-BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#AA4499"
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#AA4499",
+)
 STYLES = {
     "grey": {"color": "#666666", "linestyle": "-", "marker": "o"},
     "blue": {"color": BLUE, "linestyle": "--", "marker": "s"},
@@ -61,7 +69,9 @@ def strip(ax: Axes, position: float, values: Sequence[float], style: str, *, lab
     """
     look = STYLES[style]
     places = position + np.linspace(-0.22, 0.22, len(values))
-    (dots,) = ax.plot(places, sorted(values), look["marker"], color=look["color"], markersize=4, alpha=0.75, label=label)
+    (dots,) = ax.plot(
+        places, sorted(values), look["marker"], color=look["color"], markersize=4, alpha=0.75, label=label
+    )
     (bar,) = ax.plot([position - 0.32, position + 0.32], [np.mean(values)] * 2, color=look["color"], linewidth=2.5)
     return dots, bar
 
@@ -118,8 +128,17 @@ class Comparison:
         return {label: np.asarray(runs)[:, at] for label, runs in groups.items()}
 
 
-def tradeoff(ax: Axes, points: dict[str, tuple[np.ndarray, np.ndarray]], styles: dict[str, str], ylabel: str) -> None:
-    """Clean against robust accuracy, {label: (clean, robust)} with one value for each run: mean and spread of both."""
+def tradeoff(
+    ax: Axes,
+    points: dict[str, tuple[np.ndarray, np.ndarray]],
+    styles: dict[str, str],
+    ylabel: str,
+    below: Sequence[str] = (),
+) -> None:
+    """Clean against robust accuracy, {label: (clean, robust)} with one value for each run: mean and spread of both.
+
+    The labels in `below` stand under their points, to leave room for a neighbour's.
+    """
     for label, (clean, robust) in points.items():
         look = STYLES[styles[label]]
         x, y = 100 * np.mean(clean), 100 * np.mean(robust)
@@ -133,8 +152,130 @@ def tradeoff(ax: Axes, points: dict[str, tuple[np.ndarray, np.ndarray]], styles:
             capsize=2,
             markersize=6,
         )
-        ax.annotate(label, (x, y), xytext=(7, 4), textcoords="offset points", fontsize=8.5)
+        offset = (7, -12) if label in below else (7, 4)
+        ax.annotate(label, (x, y), xytext=offset, textcoords="offset points", fontsize=8.5)
     ax.set_xlabel("clean accuracy (%)")
     ax.set_ylabel(ylabel)
     ax.grid(color="#dddddd", linewidth=0.8)
     ax.set_axisbelow(True)
+
+
+def grey(pixels: np.ndarray) -> np.ndarray:
+    """An image of ink, 0 to 1, as RGB: ink is dark. What lies outside [0, 1] and is no image any more is marked in red or blue."""
+    shown = np.repeat(1 - np.clip(pixels, 0, 1)[..., None], 3, axis=-1)
+    shown[pixels > 1 + 1e-6] = (0.84, 0.37, 0.0)
+    shown[pixels < -1e-6] = (0.34, 0.71, 0.91)
+    return shown
+
+
+def signed(values: np.ndarray, largest: float) -> np.ndarray:
+    """Signed values in [-largest, largest] as RGB: purple below zero, white at zero, orange above."""
+    return DIVERGING(0.5 + 0.5 * np.clip(values / largest, -1, 1))[..., :3]
+
+
+class Mosaic:
+    """Small square RGB images with a caption above each, drawn as one: many axes would be slow.
+
+    Args:
+        ax: the axes to fill.
+        rows, columns: of tiles.
+        size: pixels along the side of a tile.
+    """
+
+    def __init__(self, ax: Axes, rows: int, columns: int, size: int = 8) -> None:
+        self.size, self.across, self.down = size, size + 3, size + 4
+        self.canvas = np.ones((rows * self.down + 1, columns * self.across, 3))
+        self.image = ax.imshow(self.canvas, interpolation="nearest", aspect="equal")
+        ax.set_axis_off()
+        self.captions = {
+            (r, c): ax.text(
+                c * self.across + size / 2 + 0.5, r * self.down + 2.6, "", ha="center", va="bottom", fontsize=8.5
+            )
+            for r in range(rows)
+            for c in range(columns)
+        }
+
+    def show(self, tiles: dict[tuple[int, int], tuple[np.ndarray, str, str]]) -> None:
+        """Show {(row, column): (RGB image, caption, colour of the caption)}; places not named stay as they are."""
+        for (r, c), (tile, caption, colour) in tiles.items():
+            top, left = r * self.down + 4, c * self.across + 1
+            self.canvas[top - 1 : top + self.size + 1, left - 1 : left + self.size + 1] = 0.75  # a frame
+            self.canvas[top : top + self.size, left : left + self.size] = tile
+            self.captions[r, c].set_text(caption)
+            self.captions[r, c].set_color(colour)
+        self.image.set_data(self.canvas)
+
+
+class Probabilities:
+    """Ten bars that can be moved, with the first values they had kept as ticks."""
+
+    def __init__(self, ax: Axes, classes: int = 10) -> None:
+        self.bars = ax.bar(range(classes), np.zeros(classes), color=SKY)
+        (self.ticks,) = ax.plot(range(classes), np.zeros(classes), "_", color=BLACK, markersize=14, markeredgewidth=1.6)
+        ax.set_ylim(0, 1.04)
+        ax.set_xticks(range(classes))
+        ax.set_xlabel("digit that the network says")
+        ax.set_ylabel("probability")
+
+    def show(self, now: np.ndarray, clean: np.ndarray, highlight: int) -> None:
+        """Bars at `now`, the one of `highlight` in orange; ticks at `clean`."""
+        for i, (bar, height) in enumerate(zip(self.bars, now, strict=True)):
+            bar.set_height(height)
+            bar.set_color(ORANGE if i == highlight else SKY)
+        self.ticks.set_ydata(clean)
+
+
+class Plane:
+    """Points of two classes and the line between them, which can move both.
+
+    Args:
+        ax: the axes.
+        points: (n, 2).
+        labels: +1 or -1, (n,).
+        w: the normal of the line w . x = 0, (2,).
+    """
+
+    def __init__(self, ax: Axes, points: np.ndarray, labels: np.ndarray, w: np.ndarray) -> None:
+        self.ax, self.labels = ax, labels
+        ax.set_aspect("equal")
+        ax.set(xlim=(-2.6, 2.6), ylim=(-2.0, 2.0), xlabel="first feature", ylabel="second feature")
+        self._line(w, color="#bbbbbb", linewidth=1.5, linestyle="--")
+        ax.scatter(*points.T, s=28, facecolors="none", edgecolors="#bbbbbb")
+        self.line = self._line(w, color=BLACK, linewidth=2)
+        self.dots = [
+            ax.plot(*points[labels == side].T, marker, color=colour, markersize=7, linestyle="none")[0]
+            for side, marker, colour in ((1, "s", BLUE), (-1, "o", RED))
+        ]
+        (self.wrong,) = ax.plot([], [], "x", color=BLACK, markersize=11, linestyle="none")
+
+    def _line(self, w: np.ndarray, **look):
+        return self.ax.plot(*self._ends(w), **look)[0]
+
+    @staticmethod
+    def _ends(w: np.ndarray) -> np.ndarray:
+        along = np.array([-w[1], w[0]]) / np.linalg.norm(w)
+        return np.stack([-4 * along, 4 * along], axis=1)
+
+    def show(self, points: np.ndarray, w: np.ndarray) -> None:
+        """Points and line where they now are; a cross marks each point on the wrong side."""
+        self.line.set_data(*self._ends(w))
+        for dots, side in zip(self.dots, (1, -1), strict=True):
+            dots.set_data(*points[self.labels == side].T)
+        self.wrong.set_data(*points[self.labels * (points @ w) < 0].T)
+
+
+class Gauge:
+    """One bar for each margin, with what it was before as a tick; below zero is the wrong side."""
+
+    def __init__(self, ax: Axes, margins: np.ndarray, label: str) -> None:
+        self.bars = ax.barh(range(len(margins)), margins, color=SKY)
+        ax.plot(margins, range(len(margins)), "|", color=BLACK, markersize=14, markeredgewidth=1.6)
+        ax.axvline(0, color=BLACK, linewidth=1)
+        ax.set_yticks([])
+        ax.set_xlabel(label)
+
+    def show(self, margins: np.ndarray) -> None:
+        """Move the bars; those below zero turn orange."""
+        for bar, margin in zip(self.bars, margins, strict=True):
+            bar.set_width(margin)
+            bar.set_color(ORANGE if margin < 0 else SKY)

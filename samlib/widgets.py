@@ -36,7 +36,7 @@ def _img(fig: Figure, alt: str) -> str:
     width, height = (round(inches * DPI) for inches in fig.get_size_inches())
     return (
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}" decoding="sync" '
-        f'width="{width}" height="{height}" style="max-width: none">'
+        f'width="{width}" height="{height}" style="max-width: 100%; height: auto">'
     )
 
 
@@ -50,7 +50,7 @@ class Picture(ipywidgets.HTML):
 
     def __init__(self, fig: Figure) -> None:
         self.fig = fig
-        super().__init__(layout={"height": f"{fig.get_size_inches()[1] * DPI + 6:.0f}px", "overflow": "visible"})
+        super().__init__()
 
     def show(self, alt: str) -> None:
         """Draw the figure as it now is; `alt` says in words what it shows."""
@@ -92,10 +92,10 @@ def live(fig: Figure, draw: Callable[..., str], controls: Mapping[str, ipywidget
 _WIDE = {"description_width": "15em"}
 
 
-def choice_slider(label: str, options: Sequence[Any], value: Any, fmt: str = "{}") -> ipywidgets.SelectionSlider:
-    """A slider over given values. `label` names symbol, meaning and unit; `fmt` formats the value beside it."""
+def choice_slider(label: str, options: Sequence[Any], value: Any) -> ipywidgets.SelectionSlider:
+    """A slider over given values or pairs (text, value). `label` names symbol, meaning and unit."""
     return ipywidgets.SelectionSlider(
-        options=[(fmt.format(option), option) for option in options],
+        options=[option if isinstance(option, tuple) else (f"{option}", option) for option in options],
         value=value,
         description=label,
         style=_WIDE,
@@ -106,13 +106,19 @@ def choice_slider(label: str, options: Sequence[Any], value: Any, fmt: str = "{}
 def toggle(label: str, options: Sequence[Any], value: Any) -> ipywidgets.ToggleButtons:
     """A few choices side by side; each option is a value or a pair (text, value)."""
     return ipywidgets.ToggleButtons(
-        options=list(options), value=value, description=label, style={**_WIDE, "button_width": "9em"}
+        options=list(options),
+        value=value,
+        description=label,
+        style={**_WIDE, "button_width": "9em"},
+        layout={"width": "auto"},
     )
 
 
 def dropdown(label: str, options: Sequence[Any], value: Any) -> ipywidgets.Dropdown:
     """Many choices; each option is a value or a pair (text, value)."""
-    return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_WIDE, layout={"width": "38em"})
+    return ipywidgets.Dropdown(
+        options=list(options), value=value, description=label, style=_WIDE, layout={"width": "38em"}
+    )
 
 
 def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.VBox:
@@ -181,9 +187,18 @@ class Work(ipywidgets.VBox):
         self.picture = Picture(fig)
         self.picture.show("Nothing has been trained yet; press the button.")
         self._start_button.on_click(self._start)
+        for control in self._controls.values():
+            control.observe(self._announce, names="value")
         self._stop_button.on_click(lambda _: self._stop.set())
         row = ipywidgets.HBox([self._start_button, self._stop_button, self._bar, self._said])
         super().__init__([*self._controls.values(), row, self.picture])
+
+    def _announce(self, _: Any) -> None:
+        """Say that a setting counts from the next run on: the picture still shows the last one."""
+        if not self._stop_button.disabled:
+            return
+        chosen = ", ".join(f"{name} = {control.value}" for name, control in self._controls.items())
+        self._said.value = f"The next run: {chosen}."
 
     def _start(self, _: Any) -> None:
         if self._thread is not None and self._thread.is_alive():

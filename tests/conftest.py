@@ -10,6 +10,9 @@ import samlib
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where the tests run: cpu, cuda or mps")
+    parser.addoption(
+        "--require-browser", action="store_true", help="fail where there is no Chromium, instead of skipping"
+    )
 
 
 @pytest.fixture(scope="session")

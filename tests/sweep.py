@@ -24,7 +24,9 @@ for widget in all_widgets():
     if isinstance(widget, Work):
         widget.click_and_wait(100)
         moved += 1
-    elif isinstance(widget, ipywidgets.ValueWidget) and not isinstance(widget, (ipywidgets.HTML, ipywidgets.IntProgress)):
+    elif isinstance(widget, ipywidgets.ValueWidget) and not isinstance(
+        widget, (ipywidgets.HTML, ipywidgets.IntProgress)
+    ):
         start = widget.value
         for position in positions(widget):
             widget.value = type(start)(position) if isinstance(start, (int, float)) else position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import json
 import re
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_regeneration_changes_nothing_and_leaves_nothing_behind():
 @each_lesson
 def test_no_solution_leaks_into_the_learners_copy(source):
     cells, learner = build.read(source).cells, written(source)
-    pairs = [(a, b) for a, b in zip(cells, cells[1:], strict=False) if "solution" in build.tags(b)]
+    pairs = [(a, b) for a, b in itertools.pairwise(cells) if "solution" in build.tags(b)]
     for stub, solution in pairs:
         assert build.leaks(learner, solution.source, stub.source) == []
     assert not any(solution.source in json.dumps(learner.cells) for _, solution in pairs)

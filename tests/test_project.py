@@ -25,7 +25,19 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 # The house from the ground up: a module may import only from those before it.
-ORDER = ["checks", "balls", "losses", "attacks", "sam", "data", "models", "training", "evaluation", "sharpness", "duality"]
+ORDER = [
+    "checks",
+    "balls",
+    "losses",
+    "attacks",
+    "sam",
+    "data",
+    "models",
+    "training",
+    "evaluation",
+    "sharpness",
+    "duality",
+]
 ORDER += ["toy", "results", "experiments", "plots", "widgets", "exercises", "__main__"]
 
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import html
 import json
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
+
+import ipywidgets
+
+from samlib import widgets
 
 Judge = Callable[[Any], str | None]
 
@@ -42,6 +46,25 @@ class Verdict:
 
     def __repr__(self) -> str:
         return f"{_LOOK[self.status][0]} {self.status.capitalize()}. {self.message}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to choose an answer to: a prediction before an experiment, or one to look back with.
+
+    Args:
+        text: the question, HTML.
+        choices: each answer with what is said to it: why it is right, or what speaks against it.
+        correct: the right one of them.
+    """
+
+    text: str
+    choices: Mapping[str, str]
+    correct: str
+
+    def ask(self) -> ipywidgets.VBox:
+        """The question with a button to commit to an answer; only then is the right one shown."""
+        return widgets.question(self.text, self.choices, self.correct)
 
 
 @dataclass(frozen=True)
@@ -88,7 +111,9 @@ class Exercise:
             return Verdict(NOT_ATTEMPTED, "Put your answer in place of the dots and run the cell again.")
         except Exception as error:
             line = traceback.extract_tb(error.__traceback__)[-1]
-            return Verdict(WRONG, f"Your answer raised {type(error).__name__}: {error} (in {line.name}, line {line.lineno}).")
+            return Verdict(
+                WRONG, f"Your answer raised {type(error).__name__}: {error} (in {line.name}, line {line.lineno})."
+            )
         return Verdict(CORRECT, self.praise) if complaint is None else Verdict(WRONG, complaint)
 
     def hint(self) -> Note:

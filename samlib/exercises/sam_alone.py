@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from samlib.exercises import Exercise, attempted
+from samlib.exercises import Exercise, Question, attempted
 
 
 def _judge_gain(gain: Callable[[Tensor, Tensor], Any]) -> str | None:
@@ -42,11 +42,15 @@ def _wrong_error(error: float, a: Tensor, b: Tensor) -> str | None:
     if close(math.sqrt(va / n + vb / m)):
         return None
     if close(math.sqrt(va + vb)):
-        return "That is the spread of a difference of two single runs; a mean over n runs varies less, by a factor of √n."
+        return (
+            "That is the spread of a difference of two single runs; a mean over n runs varies less, by a factor of √n."
+        )
     if close(math.sqrt(va / n) + math.sqrt(vb / m)):
         return "You added the two standard errors; for independent groups it is their squares that add."
     if close(math.sqrt(float(a.var(correction=0)) / n + float(b.var(correction=0)) / m)):
-        return "Almost: a variance estimated from n runs is divided by n - 1, since the mean was estimated from them too."
+        return (
+            "Almost: a variance estimated from n runs is divided by n - 1, since the mean was estimated from them too."
+        )
     pooled = math.sqrt(((n - 1) * va + (m - 1) * vb) / (n + m - 2) * (1 / n + 1 / m))
     if close(pooled) and not math.isclose(va, vb):
         return "You pooled the variances, as if both groups spread alike; let each group keep its own."
@@ -79,7 +83,9 @@ def _judge_cost(cost: Mapping[str, Any]) -> str | None:
         if math.isclose(said, COST[name]):
             continue
         if name == "AT with 7 steps" and said in (7 * 3 + 3, 8 * 3):
-            return "AT: an attack needs the gradient of the input only, not of the weights: a step of it costs 2, not 3."
+            return (
+                "AT: an attack needs the gradient of the input only, not of the weights: a step of it costs 2, not 3."
+            )
         if name == "AT with 7 steps" and said == 14:
             return "AT: the seven attack steps cost that; the training step on the attacked images comes on top."
         if name == "first-layer SAM" and said in (6, 4):
@@ -113,7 +119,9 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
         attempted(None)
     names = ("all", "first", "rest")
     if answer["prediction"] not in names:
-        return f"The prediction is {answer['prediction']!r}; it must be one of {', '.join(map(repr, names))}: what climbs."
+        return (
+            f"The prediction is {answer['prediction']!r}; it must be one of {', '.join(map(repr, names))}: what climbs."
+        )
     measured = answer["measured"]
     wanted = {"SGD", *names}
     if not isinstance(measured, Mapping) or set(measured) != wanted:
@@ -143,4 +151,65 @@ layers = Exercise(
         "Make a fresh samlib.mlp(..., seed=seed) for every run and hand the same seed to train.",
         "measured[name] = [run(name, seed) for seed in range(3)], with one line in run for each of the four kinds.",
     ],
+)
+
+bet_on_the_gain = Question(
+    "SGD's network keeps about 30 of 100 test digits under l_inf attacks of eps = 0.125. "
+    "SAM with rho = 0.4, and nothing else changed, keeps …",
+    {
+        "about as many: SAM never sees an attack": "It never sees one, and yet keeps about a dozen in 100 more. You will see how sure that is.",
+        "5 to 20 in 100 more": "About a dozen in 100 more. A real gain, and a modest one.",
+        "nearly all of them": "That would be a robust network for free. Not even adversarial training gives it at this eps.",
+    },
+    correct="5 to 20 in 100 more",
+)
+
+bet_on_the_loss = Question(
+    "After 60 epochs, which network has the lower <i>training</i> loss?",
+    {
+        "SGD's": "SAM passes by the deepest places, because a small step of the weights leads up steeply from there.",
+        "SAM's": "SAM finds higher places with gentler slopes: it ends with the larger training loss, and does better on new images.",
+        "about equal": "They differ clearly: SAM ends higher, and yet does better on images that it has not seen.",
+    },
+    correct="SGD's",
+)
+
+bet_on_the_layers = Question(
+    "Which climb gives the most robustness to changes of the <i>input</i>?",
+    {
+        "all layers; the first and the later ones each give a part": "The parts do not share it out evenly. Look at the picture below.",
+        "the first layer alone gives nearly all of it": "The layer where weights and pixels translate into each other carries almost the whole gain.",
+        "the later layers alone give nearly all of it": "They give a part. But the layer next to the pixels carries almost the whole gain.",
+    },
+    correct="the first layer alone gives nearly all of it",
+)
+
+recall_report = Question(
+    "A colleague reports: “SAM, robust accuracy 42 %; SGD, 30 %.” What do you ask first?",
+    {
+        "how flat the minimum is": "A flat minimum is not a robust one by itself; a rescaling of the weights changes the flatness and no output.",
+        "which attack, eps and norm, and over how many seeds": "Without them the two numbers say nothing. With them, ask how SGD was tuned.",
+        "how long SAM was trained": "Worth asking, but SGD for four times as long gained nothing here.",
+    },
+    correct="which attack, eps and norm, and over how many seeds",
+)
+
+recall_noise = Question(
+    "Weight noise of length 0.4 in a random direction did not help, SAM's climb of length 0.4 did. Why?",
+    {
+        "noise is too small": "Both have the same length, 0.4.",
+        "in many dimensions a random direction hardly raises the loss; SAM takes the one that raises it most": "A random direction is nearly at right angles to the gradient.",
+        "noise is not differentiable": "The gradient is taken at the moved weights in both cases.",
+    },
+    correct="in many dimensions a random direction hardly raises the loss; SAM takes the one that raises it most",
+)
+
+recall_units = Question(
+    "rho = 0.4 and eps = 0.125. Which perturbation is the larger one?",
+    {
+        "rho": "A length in weight space and one in pixel space cannot be compared like that.",
+        "eps": "A length in weight space and one in pixel space cannot be compared like that.",
+        "they have no common unit": "To compare them, carry one over: in the first layer, rho acts like some change of the pixels, and lesson 00 shows which.",
+    },
+    correct="they have no common unit",
 )

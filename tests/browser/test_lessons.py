@@ -1,0 +1,75 @@
+"""Every lesson works in a real browser: nothing fails, nothing is dead, nothing is slow, with the keyboard alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.browser.lab import CHROMIUM, visit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+SLOWEST = 300.0  # ms from key to picture, in the median, on a machine with nothing else to do
+
+
+@pytest.fixture(autouse=True)
+def _browser(request: pytest.FixtureRequest) -> None:
+    if CHROMIUM is None:
+        if request.config.getoption("--require-browser"):
+            pytest.fail("There is no Chromium on this machine, and --require-browser was given.")
+        pytest.skip("There is no Chromium on this machine.")
+
+
+def allowed() -> float:
+    """On a machine that is busy with other tests a picture takes longer."""
+    return SLOWEST * (3 if os.environ.get("PYTEST_XDIST_WORKER") else 1)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_every_control_of_a_lesson_works(lesson, tmp_path, record_property):
+    report = visit(lesson, tmp_path)
+    assert len(report.controls) >= 3
+    for control in report.controls:
+        record_property(f"{control.kind} {control.label}", [ms and round(ms) for ms in control.latencies])
+    assert report.faults(allowed()) == []
+
+
+CELL = """
+from samlib import widgets
+fig = widgets.figure(2, 2)
+text = fig.text(0.5, 0.5, "")
+def draw(value, text=text):
+    {fault}
+    text.set_text(str(value))
+    return str(value)
+widgets.live(fig, draw, {{"value": widgets.choice_slider("{label}", range(5), 0)}})
+"""
+PLANTED = {
+    "sound": "pass",
+    "failing": "assert value != 3, 'planted'",
+    "dead": "value = 0",
+    "slow": "import time; time.sleep(1.2 * (value > 0))",
+}
+
+
+@pytest.mark.browser
+def test_the_harness_catches_an_error_at_one_value_a_dead_slider_and_a_slow_redraw_and_nothing_else(tmp_path):
+    cells = [nbformat.v4.new_code_cell(CELL.format(fault=f, label=name).strip()) for name, f in PLANTED.items()]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    path = tmp_path / "root" / "planted.ipynb"
+    path.parent.mkdir()
+    nbformat.write(notebook, path)
+    faults = visit(path, tmp_path).faults(900.0)
+    for expected in (
+        r"error: slider 'failing' in cell 1.*planted",
+        "dead: slider 'dead' in cell 2",
+        "slow: slider 'slow' in",
+    ):
+        assert sum(bool(re.search(expected, fault, re.DOTALL)) for fault in faults) >= 1, (expected, faults)
+    assert not any("sound" in fault for fault in faults), faults
