@@ -183,13 +183,13 @@ class Mosaic:
     """
 
     def __init__(self, ax: Axes, rows: int, columns: int, size: int = 8) -> None:
-        self.size, self.across, self.down = size, size + 3, size + 4
+        self.size, self.across, self.down = size, size + 3, size + 5
         self.canvas = np.ones((rows * self.down + 1, columns * self.across, 3))
         self.image = ax.imshow(self.canvas, interpolation="nearest", aspect="equal")
         ax.set_axis_off()
         self.captions = {
             (r, c): ax.text(
-                c * self.across + size / 2 + 0.5, r * self.down + 2.6, "", ha="center", va="bottom", fontsize=8.5
+                c * self.across + size / 2 + 0.5, r * self.down + 3.6, "", ha="center", va="bottom", fontsize=8.5
             )
             for r in range(rows)
             for c in range(columns)
@@ -198,8 +198,8 @@ class Mosaic:
     def show(self, tiles: dict[tuple[int, int], tuple[np.ndarray, str, str]]) -> None:
         """Show {(row, column): (RGB image, caption, colour of the caption)}; places not named stay as they are."""
         for (r, c), (tile, caption, colour) in tiles.items():
-            top, left = r * self.down + 4, c * self.across + 1
-            self.canvas[top - 1 : top + self.size + 1, left - 1 : left + self.size + 1] = 0.75  # a frame
+            top, left = r * self.down + 5, c * self.across + 1
+            self.canvas[top - 1 : top + self.size + 1, left - 1 : left + self.size + 1] = 0.88  # a frame
             self.canvas[top : top + self.size, left : left + self.size] = tile
             self.captions[r, c].set_text(caption)
             self.captions[r, c].set_color(colour)

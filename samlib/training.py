@@ -182,6 +182,7 @@ def train(
                 if on_epoch is not None:
                     on_epoch(run.history)
     finally:
+        run.optimizer.zero_grad()
         for module, training in was_training:
             module.training = training
     return run.history

@@ -178,3 +178,298 @@ controls = {
     "network": widgets.toggle("network trained with", ["SGD", "SAM"], "SGD"),
 }
 widgets.live(hero, draw, controls)
+
+# %% [markdown]
+# ### Explain
+#
+# - **The bars stand still.** For this digit, kick in the pixels and kick in the weights are the same thing. This is exact, not
+#   approximate; the next cell checks it to a billionth.
+# - **A ghost.** The change of each template is a faint copy of the digit itself: every row of $dW$ is a multiple of $x$. Weights
+#   are changed by what they see.
+# - **Other digits feel it by their similarity.** Nobody touched them, but they pass through the same templates. A digit
+#   $x'$ feels the kick times $\langle x, x'\rangle / \lVert x\rVert^{2}$. An attack on pixels is private; one on weights is shared.
+# - **The SAM network** takes a longer kick before it errs. Why that is so is what this course is about.
+
+# %%
+import torch
+from samlib.duality import weight_equivalent
+
+worst = torch.zeros(())
+for (name, _), images in attacked.items():
+    weight, bias, rest = nets[name].fc1.weight, nets[name].fc1.bias, nets[name][3:]
+    for i in range(10):
+        digit, kick = x[chosen[i]].flatten(), (images[i] - x[chosen[i]]).flatten()
+        in_pixels = rest(weight @ (digit + kick) + bias)
+        in_weights = rest((weight + weight_equivalent(weight, kick, digit)) @ digit + bias)
+        worst = torch.maximum(worst, (in_pixels - in_weights).abs().max()).detach()
+assert worst < 1e-9
+print(f"{len(attacked) * 10} kicks, two networks: the logits differ by at most {worst:.0e}")
+
+# %%
+needed = {
+    name: [
+        next((eps for eps in EPS if nets[name](attacked[name, eps][i : i + 1]).argmax() != i), 9.0) for i in range(10)
+    ]
+    for name in nets
+}
+assert sum(needed["SAM"]) > sum(needed["SGD"])
+print("first eps at which digits 0 to 9 are misread, SGD:", *needed["SGD"])
+print("                                             SAM:", *needed["SAM"])
+
+# %% [markdown]
+# The same as a still picture: the digit 3, eps = 0.75, the kick in the pixels and then in the weights.
+
+# %% tags=["hide-input"]
+from IPython.display import display
+
+for kick in ("pixels", "weights"):
+    alt = draw(0.75, kick, 3, "SGD")
+    display(widgets.still(hero, alt))
+
+# %% [markdown]
+# ## 2 · Two gradients, one rule
+#
+# Where does an attack get its kick from, and where does training get its step? Both from one number, the loss $\ell$ of this
+# digit, and both through $z$. Let $g$ be the gradient of the loss with respect to $z$: one number for each unit. Then
+#
+# $$ \nabla_{x}\,\ell \;=\; W^{\mathsf T} g \qquad\qquad \nabla_{W}\,\ell \;=\; g\,x^{\mathsf T} $$
+#
+# *The gradient of the picture is made of weights; the gradient of the weights is made of the picture.* Read both again: on the
+# left the templates are added up, each with its $g$, and come out in the pixels. On the right the digit is written into every
+# template, each with its $g$. It is one rule, read in two directions.
+
+# %%
+import torch.nn.functional as F
+
+net, digit = nets["SGD"], x[chosen[3]].flatten().clone().requires_grad_()
+z = net.fc1(digit)
+loss = F.cross_entropy(net[3:](z)[None], torch.tensor([3]))
+weight = net.fc1.weight
+g, of_digit, of_weight = torch.autograd.grad(loss, [z, digit, weight])
+assert torch.allclose(of_digit, weight.T @ g)
+assert torch.allclose(of_weight, torch.outer(g, digit))
+print("both identities hold")
+
+# %% tags=["hide-input"]
+figure = widgets.figure(8.4, 1.75)
+strip = plots.Mosaic(figure.add_axes([0, 0, 1, 0.98]), 1, 7)
+units = g.abs().topk(2).indices.tolist()
+flat, largest = digit.detach(), float(of_digit.abs().max())
+picture = lambda v: v.detach().view(8, 8).numpy()  # noqa: E731
+strip.show(
+    {
+        (0, 0): (plots.grey(picture(flat)), "the digit x", "black"),
+        (0, 1): (plots.signed(picture(weight[units[0]]), 0.6), f"template {units[0]}", "black"),
+        (0, 2): (plots.signed(picture(weight[units[1]]), 0.6), f"template {units[1]}", "black"),
+        (0, 3): (plots.signed(picture(of_digit), largest), "gradient of x", "black"),
+        (0, 5): (
+            plots.signed(picture(of_weight[units[0]]), 1.2 * float(g.abs().max())),
+            f"of template {units[0]}",
+            "black",
+        ),
+        (0, 6): (
+            plots.signed(picture(of_weight[units[1]]), 1.2 * float(g.abs().max())),
+            f"of template {units[1]}",
+            "black",
+        ),
+    }
+)
+alt = "The gradient of the digit is a patchwork of templates; the gradient of each template is the digit itself, light or dark."
+widgets.still(figure, alt)
+
+# %% [markdown]
+# ### Exercise 1 · The cheapest change of the weights (medium, 6 minutes)
+#
+# Many $dW$ do to $x$ what $dx$ does. Write the one of least length, where the length of a matrix is the root of the sum of
+# its squared entries. `W` is (m, n), `dx` and `x` are (n,).
+
+
+# %% tags=["stub"]
+def cheapest(W, dx, x):
+    """W (m, n), dx (n,), x (n,) -> the shortest dW (m, n) with dW @ x == W @ dx."""
+    ...
+
+
+# %% tags=["solution", "exercise:00 cheapest"]
+def cheapest(W, dx, x):
+    """W (m, n), dx (n,), x (n,) -> the shortest dW (m, n) with dW @ x == W @ dx."""
+    return torch.outer(W @ dx, x) / (x @ x)
+
+
+# %%
+lesson.cheapest.check(cheapest)  # lesson.cheapest.hint() and lesson.cheapest.solution() help
+
+# %% [markdown]
+# ### Exercise 2 · Who feels it? (easy, 4 minutes)
+#
+# With the cheapest $dW$ for digit `x`, every other digit feels some multiple of the kick. Compute the multiples for `others`, (k, n).
+
+
+# %% tags=["stub"]
+def felt(x, others):
+    """x (n,), others (k, n) -> what multiple of the kick each of the others feels, (k,)."""
+    ...
+
+
+# %% tags=["solution", "exercise:00 felt"]
+def felt(x, others):
+    """x (n,), others (k, n) -> what multiple of the kick each of the others feels, (k,)."""
+    return others @ x / (x @ x)
+
+
+# %%
+lesson.felt.check(felt)
+
+# %% [markdown]
+# ## 3 · Who moved?
+#
+# The same scene with two pixels instead of 64, and one unit that decides: points on one side of the line $w\cdot x = 0$ are
+# class A, on the other side class B. The **margin** of a point is $w\cdot x$ with the sign of its class, and below zero it is read
+# wrongly. An attack walks the point straight to the line, by eps. SAM's climb leaves the point and swings the *line* to it,
+# by turning $w$ by rho. For one point the two lose the same margin,
+#
+# $$ \text{walk: } \varepsilon\,\lVert w\rVert \qquad\quad \text{swing: } \rho\,\lVert x\rVert $$
+#
+# and here `rho` is chosen so that they do: $\rho\,\lVert x\rVert = \varepsilon\,\lVert w\rVert$. **Predict**, then move:
+
+# %%
+lesson.bet_on_the_points.ask()
+
+# %% tags=["hide-input"]
+import numpy as np
+
+POINTS = np.array(
+    [[0.9, 0.8], [1.5, -0.35], [0.35, 1.3], [1.9, 0.9], [-0.8, -0.5], [-0.3, -1.2], [-1.7, 0.3], [-1.4, -1.0]]
+)
+LABELS = np.array([1, 1, 1, 1, -1, -1, -1, -1])
+NORMAL = np.array([1.0, 0.6])
+scene = widgets.figure(8.4, 3.9)
+plane = plots.Plane(scene.add_axes([0.07, 0.13, 0.55, 0.85]), POINTS, LABELS, NORMAL)
+gauge = plots.Gauge(
+    scene.add_axes([0.68, 0.13, 0.3, 0.85]), LABELS * (POINTS @ NORMAL), "margin of each point (wrong below 0)"
+)
+
+
+def move(eps, who, how_many, points=POINTS, labels=LABELS, w=NORMAL):
+    moving = np.arange(len(points)) < (1 if how_many == "one point" else len(points))
+    pull = (labels * moving) @ points  # the direction in which all that count would turn w
+    rho = eps * np.linalg.norm(w) / np.linalg.norm(points[0])
+    if who == "the point":
+        points = points - eps * (labels * moving)[:, None] * w / np.linalg.norm(w)
+    else:
+        w = w - rho * pull / np.linalg.norm(pull)
+    plane.show(points, w)
+    margins = labels * (points @ w)
+    gauge.show(margins)
+    wrong = int((margins < 0).sum())
+    return f"eps {eps:g}, {who} moves for {how_many}: first point's margin {margins[0]:.2f}, {wrong} of {len(points)} wrong."
+
+
+# %% tags=["hide-input"]
+controls = {
+    "eps": widgets.choice_slider("eps: length of the walk", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4], 0.6),
+    "who": widgets.toggle("who moves", ["the point", "the line"], "the point"),
+    "how_many": widgets.toggle("an attack on", ["one point", "all points"], "one point"),
+}
+widgets.live(scene, move, controls)
+
+# %% [markdown]
+# **Explain.** With one point, its bar (the lowest) falls by the same amount whoever moves. But when the line moves for one point,
+# the others lose or *gain*: some end up safer than before. With all points, each walks to the line by itself, and every bar
+# falls by the same amount. The line can only swing once, for all of them together: a compromise, and no single point loses as much
+# as it would alone. That is the first reason why SAM is the milder of the two. Still:
+
+# %% tags=["hide-input"]
+for who in ("the point", "the line"):
+    alt = move(0.8, who, "all points")
+    display(widgets.still(scene, alt))
+
+# %%
+before = LABELS * (POINTS @ NORMAL)
+pull = LABELS @ POINTS
+rho = 0.6 * np.linalg.norm(NORMAL) / np.linalg.norm(POINTS[0])
+walk = 0.6 * np.linalg.norm(NORMAL) * np.ones(8)
+swing = before - LABELS * (POINTS @ (NORMAL - rho * pull / np.linalg.norm(pull)))
+alone = rho * np.linalg.norm(POINTS, axis=1)
+assert np.isclose(alone[0], walk[0])
+assert (swing < alone).all()
+print("margin lost, walk: ", walk.round(2))
+print("margin lost, swing:", swing.round(2), " alone each would lose", alone.round(2))
+
+# %% [markdown]
+# ## 4 · And back: what does SAM's step look like in pixels?
+#
+# **SAM** (sharpness-aware minimization) is a way to train: before each step it moves the weights by a length **rho** in the
+# direction that raises the loss most, takes the gradient there, comes back, and steps with that gradient. Its move of the *first
+# layer*, $dW$ and $db$, does to $z$ what some change of the pixels would do: $dx = W^{+}(dW\,x + db)$, with $W^{+}$ the
+# pseudo-inverse. Here it is exact, because 48 units cannot see more than 64 pixels can give them; with more units than pixels
+# it would not be.
+
+# %%
+from samlib.duality import input_equivalent
+
+net, rho = nets["SGD"], 0.4
+digits = x[chosen].flatten(1)
+loss = F.cross_entropy(net(x[chosen]), y[chosen])
+gradients = torch.autograd.grad(loss, [net.fc1.weight, net.fc1.bias])
+length = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+d_weight, d_bias = (rho * gradient / length for gradient in gradients)  # SAM's climb, for these ten digits
+dx = input_equivalent(net.fc1.weight.detach(), d_weight, digits, d_bias)
+moved = net[3:](digits @ (net.fc1.weight + d_weight).T + net.fc1.bias + d_bias)
+assert (net[3:](net.fc1(digits + dx)) - moved).abs().max() < 1e-9
+outside = ((digits + dx < 0) | (digits + dx > 1)).double().mean().item()
+assert 0.02 < outside < 0.8
+print(f"logits equal to a billionth; {100 * outside:.0f} % of the shifted pixels have left [0, 1]")
+
+# %% tags=["hide-input"]
+figure = widgets.figure(8.4, 3.3)
+rows = plots.Mosaic(figure.add_axes([0, 0, 1, 0.98]), 2, 7)
+for column, i in enumerate([0, 2, 3, 5, 6, 8, 9]):
+    top = (plots.signed(picture(dx[i]), 0.3), f"{float(dx[i].norm() / digits[i].norm()):.2f} of ‖x‖", "black")
+    rows.show({(0, column): top, (1, column): (plots.grey(picture(digits[i] + dx[i])), f"a {i}", "black")})
+alt = "SAM's climb as a change of each digit, and the changed digits; pixels beyond ink are orange, below paper light blue."
+widgets.still(figure, alt)
+
+# %% [markdown]
+# Above, SAM's climb as each digit feels it; below, the digit with that added. Pixels that are no pixels any more are marked:
+# orange is blacker than ink, light blue whiter than paper. No camera would take this picture. SAM's steps are attacks from a larger
+# set than an attacker has, and not the strongest ones.
+#
+# ## 5 · Where it fails
+#
+# - **More units than pixels.** From pixels to weights the translation is always exact. Back, only where the layer has *full row
+#   rank*: with 256 units on 64 pixels, most of what weights can do no picture can.
+# - **Later layers.** What SAM does to the second layer is no change of the picture at all. Lesson 03 measures how much each part
+#   matters.
+# - **An identity is no evidence.** That the logits agree is algebra, true for any network, trained or not. Whether SAM *training*
+#   makes networks robust is a question for experiments: lesson 03.
+# - **Dual does not mean equally strong.** The two sides translate into each other and are still measured in different units,
+#   rho in weights and eps in pixels; what is cheap on one side may be dear on the other. That is lesson 05.
+
+# %% [markdown]
+# ## What you learned
+#
+# - A kick $dx$ in the pixels and the kick $W\,dx\,x^{\mathsf T}/\lVert x\rVert^2$ in the weights are one and the same for the digit $x$.
+# - Other pictures feel the second by their similarity to $x$; a batch of pictures has to share one kick.
+# - $\nabla_x \ell = W^{\mathsf T} g$ writes the weights into the picture, $\nabla_W \ell = g\,x^{\mathsf T}$ the picture into the weights.
+#
+# ### Three questions
+
+# %%
+lesson.recall_ghost.ask()
+
+# %%
+lesson.recall_rank.ask()
+
+# %%
+lesson.recall_units.ask()
+
+# %% [markdown]
+# ### Sources
+#
+# - Z. Wei, J. Zhu, Y. Zhang 2023, *Sharpness-Aware Minimization Alone can Improve Adversarial Robustness*,
+#   [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): SAM and adversarial training as two ways to perturb features.
+# - P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur 2021, [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM.
+# - C. Ma, L. Ying 2021, [arXiv 2105.13462](https://arxiv.org/abs/2105.13462): through the first layer, flatness in the weights
+#   bounds the gradient in the input.
+# - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.

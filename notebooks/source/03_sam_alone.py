@@ -449,7 +449,7 @@ print(
 # ### Where it fails
 #
 # - **rho too large.** At rho = 0.8 the climb leaves the region where the loss is anything like its linear picture. Half of
-#   the runs never fit their training set; the others come out no better than at 0.4.
+#   the runs never fit their training set; the others are the most robust of all. It is a gamble.
 # - **A network that has not fitted its training set.** SAM trades depth for width; where SGD has not reached the bottom
 #   there is nothing to trade. In runs on CIFAR-10 the gain shows on a subset that SGD fits, and not on a larger one with
 #   augmentation that it had no time to fit.

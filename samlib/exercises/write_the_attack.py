@@ -114,3 +114,43 @@ felt = Exercise(
         "others @ x / (x @ x)",
     ],
 )
+
+bet_on_the_points = Question(
+    "All points attack at once. In which scene does every single margin fall by the same amount?",
+    {
+        "when the points walk": "Each walks straight to the line by eps, and loses eps · ‖w‖, wherever it stands.",
+        "when the line swings": "It swings once for all of them: a point far out loses more than one near the centre.",
+        "in both": "The line has one swing for all points together; it cannot suit each of them.",
+    },
+    correct="when the points walk",
+)
+
+recall_ghost = Question(
+    "In the weights, the kick looks like a faint copy of …",
+    {
+        "the kick dx": "dx is in there, but only through the numbers W dx, one for each unit.",
+        "the digit x": "Each row of dW is a multiple of x: weights are changed along what they see.",
+        "the class that the network says instead": "No class appears in dW = W dx xᵀ/‖x‖².",
+    },
+    correct="the digit x",
+)
+
+recall_rank = Question(
+    "A first layer has 256 units on 64 pixels. What can be said for sure?",
+    {
+        "every kick in the pixels has its equal in the weights": "dW = W dx xᵀ/‖x‖² exists for any W and any x that is not zero.",
+        "every kick in the weights has its equal in the pixels": "256 numbers cannot all be steered by 64 pixels: most of it is out of reach.",
+        "neither": "One direction is always exact: from the pixels into the weights.",
+    },
+    correct="every kick in the pixels has its equal in the weights",
+)
+
+recall_units = Question(
+    "“The weights moved by rho = 0.4 and the pixels by eps = 0.4: the same strength.” Is it?",
+    {
+        "yes, both are Euclidean lengths of 0.4": "They are lengths in different spaces. For one digit, rho · ‖x‖ is a length in z, and eps becomes one through W.",
+        "no: only after both are carried into z do they compare": "rho becomes rho · ‖x‖, and eps at most eps times the largest stretch of W.",
+        "only for trained networks": "Training has no say in it. The two lengths live in different spaces.",
+    },
+    correct="no: only after both are carried into z do they compare",
+)
