@@ -53,7 +53,9 @@ for name, strength in [("SGD", {"method": "sgd"}), ("SAM", {"method": "sam", "rh
     )
 
 # %% [markdown]
-# One digit of each kind that both read correctly, and attacks on it at every eps (PGD, 40 steps on the margin, l_2, no restarts):
+# One digit of each kind that both read correctly, and attacks on it at every eps. (They are found by projected gradient descent,
+# PGD, which lesson 01 builds: 40 steps from one random start, each pushing the score of the right digit below the best other
+# one, within Euclidean length eps.)
 
 # %%
 x, y = x_test.double(), y_test
@@ -84,7 +86,11 @@ lesson.bet_on_the_others.ask()
 # ### Move
 #
 # Raise `eps` until the network errs. Then switch `kick` between *pixels* and *weights*, and look at three things: the bars, the
-# templates, the other digits. (The three units shown are those that the kick moves most.)
+# templates, the other digits.
+#
+# *What is where.* Top: the digit, what is added to its pixels, the sum, and ten bars for what the network says; black ticks
+# mark what it said before the kick. Middle: the two units that the kick moves most, as templates (orange is positive, purple
+# negative), their change, and the result. Bottom: seven other digits, what share of the kick each feels, and how it is read.
 
 # %% tags=["hide-input"]
 import torch
@@ -338,9 +344,9 @@ lesson.bet_on_the_points.ask()
 # %% tags=["hide-input"]
 import numpy as np
 
-POINTS = np.array(
-    [[0.9, 0.8], [1.5, -0.35], [0.35, 1.3], [1.9, 0.9], [-0.8, -0.5], [-0.3, -1.2], [-1.7, 0.3], [-1.4, -1.0]]
-)
+X_1 = [1.3, 0.9, 0.35, 1.9, -0.8, -0.3, -1.7, -1.4]
+X_2 = [-1.1, 0.8, 1.3, 0.9, -0.5, -1.2, 0.3, -1.0]
+POINTS = np.array([X_1, X_2]).T
 LABELS = np.array([1, 1, 1, 1, -1, -1, -1, -1])
 NORMAL = np.array([1.0, 0.6])
 scene = widgets.figure(8.4, 3.9)
@@ -374,27 +380,45 @@ controls = {
 widgets.live(scene, move, controls)
 
 # %% [markdown]
-# **Explain.** With one point, its bar (the lowest) falls by the same amount whoever moves. But when the line moves for one point,
-# the others lose or *gain*: some end up safer than before. With all points, each walks to the line by itself, and every bar
-# falls by the same amount. The line can only swing once, for all of them together: a compromise, and no single point loses as much
-# as it would alone. That is the first reason why SAM is the milder of the two. Still:
+# **Explain.** With *one point*, its bar (the lowest) falls by the same amount whoever moves, and at eps = 0.6 it is misread either
+# way. But when the line swings to it, the others are carried along: some lose, and some *gain*.
+#
+# With *all points*, each walks to the line by itself, and every bar falls by the same amount. The line has one move for all of them
+# together. Look what it does: it hardly turns. What all the points have in common is the direction of $w$ itself, so nearly
+# all of rho is spent on making $w$ *shorter*. Every bar shrinks, and nobody is misread. A shared move is a compromise, and no point
+# loses more than it would alone. That is the first reason why SAM is the milder of the two.
+#
+# The same as still pictures, at eps = 0.8: the line moves for one point, then all points walk, then the line moves for all.
 
 # %% tags=["hide-input"]
-for who in ("the point", "the line"):
-    alt = move(0.8, who, "all points")
+for who, how_many in [("the line", "one point"), ("the point", "all points"), ("the line", "all points")]:
+    alt = move(0.8, who, how_many)
     display(widgets.still(scene, alt))
 
 # %%
 before = LABELS * (POINTS @ NORMAL)
-pull = LABELS @ POINTS
 rho = 0.6 * np.linalg.norm(NORMAL) / np.linalg.norm(POINTS[0])
-walk = 0.6 * np.linalg.norm(NORMAL) * np.ones(8)
-swing = before - LABELS * (POINTS @ (NORMAL - rho * pull / np.linalg.norm(pull)))
-alone = rho * np.linalg.norm(POINTS, axis=1)
-assert np.isclose(alone[0], walk[0])
-assert (swing < alone).all()
-print("margin lost, walk: ", walk.round(2))
-print("margin lost, swing:", swing.round(2), " alone each would lose", alone.round(2))
+
+
+def swing(*who):
+    """The margin that each point loses when the line moves by rho for the points in `who`."""
+    pull = (LABELS[list(who)] @ POINTS[list(who)]) / np.linalg.norm(LABELS[list(who)] @ POINTS[list(who)])
+    return before - LABELS * (POINTS @ (NORMAL - rho * pull))
+
+
+# %%
+walk = 0.6 * np.linalg.norm(NORMAL)
+for_first, for_all = swing(0), swing(*range(8))
+alone = np.array([swing(i)[i] for i in range(8)])
+assert np.isclose(for_first[0], walk)
+assert before[0] < walk
+assert (for_first < 0).sum() >= 2
+assert (for_all <= alone + 1e-12).all()
+assert (for_all < before).all()
+print(f"each walks:               every point loses {walk:.2f}")
+print("the line, for the first: ", for_first.round(2))
+print("the line, for all:       ", for_all.round(2))
+print("the line, for each alone:", alone.round(2))
 
 # %% [markdown]
 # ## 4 · And back: what does SAM's step look like in pixels?
@@ -402,8 +426,8 @@ print("margin lost, swing:", swing.round(2), " alone each would lose", alone.rou
 # **SAM** (sharpness-aware minimization) is a way to train: before each step it moves the weights by a length **rho** in the
 # direction that raises the loss most, takes the gradient there, comes back, and steps with that gradient. Its move of the *first
 # layer*, $dW$ and $db$, does to $z$ what some change of the pixels would do: $dx = W^{+}(dW\,x + db)$, with $W^{+}$ the
-# pseudo-inverse. Here it is exact, because 48 units cannot see more than 64 pixels can give them; with more units than pixels
-# it would not be.
+# pseudo-inverse. Here it is exact, because 64 pixels can be set so that 48 units get any 48 numbers; with more units than
+# pixels it would not be.
 
 # %%
 from samlib.duality import input_equivalent
@@ -431,7 +455,8 @@ alt = "SAM's climb as a change of each digit, and the changed digits; pixels bey
 widgets.still(figure, alt)
 
 # %% [markdown]
-# Above, SAM's climb as each digit feels it; below, the digit with that added. Pixels that are no pixels any more are marked:
+# Above, SAM's climb as each digit feels it, with its length; below, the digit with that added. The ten share one change of the
+# weights, so they feel nearly the same kick, whatever they show: an attack would give each its own. Pixels that are no pixels any more are marked:
 # orange is blacker than ink, light blue whiter than paper. No camera would take this picture. SAM's steps are attacks from a larger
 # set than an attacker has, and not the strongest ones.
 #
