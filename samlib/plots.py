@@ -271,6 +271,7 @@ class Gauge:
         self.bars = ax.barh(range(len(margins)), margins, color=SKY)
         ax.plot(margins, range(len(margins)), "|", color=BLACK, markersize=14, markeredgewidth=1.6)
         ax.axvline(0, color=BLACK, linewidth=1)
+        ax.set_xlim(-0.6 * margins.max(), 1.1 * margins.max())
         ax.set_yticks([])
         ax.set_xlabel(label)
 
@@ -279,3 +280,137 @@ class Gauge:
         for bar, margin in zip(self.bars, margins, strict=True):
             bar.set_width(margin)
             bar.set_color(ORANGE if margin < 0 else SKY)
+
+
+class Climbs:
+    """The loss of two networks on the way into one kind of direction, and beside it how far it rises in each kind.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        styles: {network: name of STYLES}.
+        kinds: the kinds of direction, in the order in which they are shown.
+        end: the largest distance from the weights.
+    """
+
+    def __init__(self, figure: Figure, styles: dict[str, str], kinds: Sequence[str], end: float) -> None:
+        self.slices_ax, self.rises_ax = figure.subplots(1, 2, width_ratios=[3, 2])
+        figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.15, wspace=0.22)
+        self.kinds, self.rho_line = list(kinds), self.slices_ax.axvline(0, color="#999999", linewidth=1)
+        self.lines, self.dots = {}, {}
+        for name, style in styles.items():
+            look = STYLES[style]
+            plain = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.8}
+            (self.lines[name],) = self.slices_ax.plot([], [], label=name, **plain)
+            (self.dots[name],) = self.rises_ax.plot(
+                range(len(kinds)), [1.0] * len(kinds), look["marker"], color=look["color"], label=name, markersize=7
+            )
+        self.slices_ax.set(yscale="log", xlim=(0, end), ylim=(4e-3, 12), xlabel="distance from the weights, up to rho")
+        self.slices_ax.set_ylabel("mean training loss")
+        self.slices_ax.legend(loc="upper left", frameon=False)
+        self.rises_ax.set(yscale="log", xlim=(-0.5, len(kinds) - 0.5), ylim=(5e-6, 20))
+        self.rises_ax.set_xticks(range(len(kinds)), self.kinds)
+        self.rises_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        self.chosen = self.rises_ax.axvspan(-0.4, 0.4, color="#eeeeee", zorder=0)
+
+    def show(
+        self, rho: float, kind: str, slices: dict[str, tuple[np.ndarray, np.ndarray]], rises: dict[str, Sequence[float]]
+    ) -> None:
+        """Slices {network: (distances, losses)} of the chosen kind; rises {network: one for each kind} at radius rho."""
+        for name, (distances, losses) in slices.items():
+            self.lines[name].set_data(distances, losses)
+            self.dots[name].set_ydata(np.maximum(rises[name], 1e-5))
+        self.rho_line.set_xdata([rho] * 2)
+        self.chosen.set_x(self.kinds.index(kind) - 0.4)
+        self.slices_ax.set_title(f"on the way: {kind}", fontsize=10)
+        self.rises_ax.set_title(f"rise of the loss, rho = {rho:g}", fontsize=10)
+
+
+class Valley:
+    """A loss of two weights as contours, and the path of training on it.
+
+    Args:
+        ax: the axes.
+        u, v: the grid, (m,) and (n,).
+        loss: on the grid, (n, m).
+    """
+
+    def __init__(self, ax: Axes, u: np.ndarray, v: np.ndarray, loss: np.ndarray) -> None:
+        self.ax = ax
+        ax.contour(u, v, loss, levels=[0.02, 0.1, 0.3, 0.7, 1.3, 2.2, 3.5], colors="#aaaaaa", linewidths=0.9)
+        ax.axhline(0, color=GREEN, linestyle=":", linewidth=2.2, label="loss 0")
+        (self.path,) = ax.plot([], [], "-", color=BLUE, marker=".", markersize=4, linewidth=0.8, label="path of w")
+        (self.climb,) = ax.plot([], [], "-", color=RED, linewidth=2, label="the climb, rho long")
+        (self.top,) = ax.plot([], [], "^", color=RED, markersize=8)
+        (self.here,) = ax.plot([], [], "o", color=BLACK, markersize=7, label="w now")
+        ax.set(xlim=(u[0], u[-1]), ylim=(v[0], v[-1]), xlabel="first weight, u", ylabel="second weight, v")
+        ax.legend(loc="lower right", fontsize=8.5, ncols=2)
+
+    def show(self, path: np.ndarray, top: np.ndarray, title: str) -> None:
+        """The path so far, (steps + 1, 2), and where the climb from its end leads, (2,)."""
+        self.path.set_data(*path.T)
+        self.here.set_data(*path[-1:].T)
+        self.climb.set_data(*np.stack([path[-1], top]).T)
+        self.top.set_data(*top[None].T)
+        self.ax.set_title(title, fontsize=10)
+
+
+class Meter:
+    """The sharpness of one network under a rescaling beside that of another left alone, and the size of its layers.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        factors: the factors of the rescaling, increasing.
+        moved, fixed: names of the network that is rescaled and of the other.
+        layers: names of the layers.
+    """
+
+    def __init__(
+        self, figure: Figure, factors: Sequence[float], moved: str, fixed: str, layers: Sequence[str]
+    ) -> None:
+        self.curve_ax, self.size_ax = figure.subplots(1, 2, width_ratios=[3, 2])
+        figure.subplots_adjust(left=0.08, right=0.99, top=0.91, bottom=0.15, wspace=0.24)
+        self.factors, ones = list(factors), [1.0] * len(factors)
+        blue = {"color": BLUE, "linestyle": "--", "marker": "s", "markersize": 4, "linewidth": 1.6}
+        (self.curve,) = self.curve_ax.plot(factors, ones, label=f"{moved}, rescaled by a", **blue)
+        (self.fixed,) = self.curve_ax.plot(factors, ones, color="#666666", linewidth=1.8, label=f"{fixed}, left alone")
+        (self.here,) = self.curve_ax.plot([1], [1], "o", color=RED, markersize=10, label="now")
+        self.curve_ax.set(xscale="log", yscale="log", xlabel="factor a of the rescaling", ylabel="sharpness")
+        self.curve_ax.set_xticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
+        self.curve_ax.legend(loc="upper center", frameon=False, fontsize=8.5)
+        self.curve_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        self.bars = self.size_ax.bar(layers, np.ones(len(layers)), color=SKY)
+        self.size_ax.set(yscale="log", ylim=(0.3, 300), ylabel="length of its weights")
+
+    def show(self, a: float, curve: Sequence[float], fixed: float, sizes: Sequence[float], title: str) -> None:
+        """The sharpness for every factor, the other network's, and the layers' sizes at factor a."""
+        self.curve.set_ydata(curve)
+        self.fixed.set_ydata([fixed] * len(self.factors))
+        self.here.set_data([a], [curve[self.factors.index(a)]])
+        every = [*curve, fixed]
+        self.curve_ax.set_ylim(min(every) / 3, max(every) * 12)
+        self.curve_ax.set_title(title, fontsize=10)
+        self.size_ax.set_title(f"a = {a:g}", fontsize=10)
+        for bar, size in zip(self.bars, sizes, strict=True):
+            bar.set_height(size)
+
+
+class Shares:
+    """One bar for each layer and network: the layer's share of something, in percent."""
+
+    def __init__(self, ax: Axes, layers: Sequence[str], styles: dict[str, str], ylabel: str) -> None:
+        self.ax, width = ax, 0.8 / len(styles)
+        percent_axis(ax, ylabel)
+        ax.set_xticks(range(len(layers)), layers)
+        self.bars, hatches = {}, ("", "//", "..")
+        for i, (name, style) in enumerate(styles.items()):
+            places = np.arange(len(layers)) + (i - (len(styles) - 1) / 2) * width
+            look = {"color": STYLES[style]["color"], "hatch": hatches[i % 3], "edgecolor": "white"}
+            self.bars[name] = ax.bar(places, np.zeros(len(layers)), 0.92 * width, label=name, **look)
+        ax.legend(frameon=False, loc="upper right")
+
+    def show(self, shares: dict[str, Sequence[float]], title: str) -> None:
+        """{name: one share in [0, 1] for each layer}."""
+        for name, bars in self.bars.items():
+            for bar, share in zip(bars, shares[name], strict=True):
+                bar.set_height(100 * share)
+        self.ax.set_title(title, fontsize=10)

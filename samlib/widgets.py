@@ -110,7 +110,7 @@ def toggle(label: str, options: Sequence[Any], value: Any) -> ipywidgets.ToggleB
         value=value,
         description=label,
         style={**_WIDE, "button_width": "9em"},
-        layout={"width": "auto", "flex_flow": "row nowrap"},
+        layout={"width": "auto"},
     )
 
 

@@ -135,3 +135,32 @@ def test_setup_says_what_is_missing(tmp_path, environment, complaint):
     assert run.returncode != 0
     assert complaint in run.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_readmes_ten_lines_run(capsys):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    exec(compile(code, "README.md", "exec"), {})
+    clean, robust = map(float, capsys.readouterr().out.split())
+    assert clean > 0.9
+    assert 0 < robust < clean
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/README.md"])
+def test_the_maps_name_every_lesson_with_its_title_and_minutes_and_no_dead_link(page):
+    text = (ROOT / page).read_text()
+    for source in (ROOT / "notebooks" / "source").glob("[0-9]*.py"):
+        header = yaml.safe_load("\n".join(line[2:] for line in source.read_text().split("# ---")[1].splitlines()))
+        facts = header["jupyter"]["samlib"]
+        row = next(line for line in text.splitlines() if f"{source.stem}.ipynb" in line)
+        assert f"[{source.stem[:2]} · {facts['title']}]" in row
+        assert f"| {facts['minutes']} |" in row
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        assert ((ROOT / page).parent / link).exists(), link
+
+
+def test_every_result_says_how_it_was_made():
+    for name in samlib.results.names():
+        result = samlib.results.load(name)
+        assert {"command", "commit", "date", "versions", "hardware", "protocol", "runs"} <= set(result), name
+        assert re.fullmatch(r"[0-9a-f]{40}", result["commit"]), name
+        assert len({run["seed"] for run in result["runs"]}) >= (3 if name == "tuning" else 5)
