@@ -310,7 +310,7 @@ class Climbs:
         self.rises_ax.set(yscale="log", xlim=(-0.5, len(kinds) - 0.5), ylim=(5e-6, 20))
         self.rises_ax.set_xticks(range(len(kinds)), self.kinds)
         self.rises_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
-        self.chosen = self.rises_ax.axvspan(-0.4, 0.4, color="#eeeeee", zorder=0)
+        self.chosen = self.rises_ax.axvline(0, color="#eeeeee", linewidth=60, zorder=0)
 
     def show(
         self, rho: float, kind: str, slices: dict[str, tuple[np.ndarray, np.ndarray]], rises: dict[str, Sequence[float]]
@@ -320,7 +320,7 @@ class Climbs:
             self.lines[name].set_data(distances, losses)
             self.dots[name].set_ydata(np.maximum(rises[name], 1e-5))
         self.rho_line.set_xdata([rho] * 2)
-        self.chosen.set_x(self.kinds.index(kind) - 0.4)
+        self.chosen.set_xdata([self.kinds.index(kind)] * 2)
         self.slices_ax.set_title(f"on the way: {kind}", fontsize=10)
         self.rises_ax.set_title(f"rise of the loss, rho = {rho:g}", fontsize=10)
 
@@ -364,9 +364,7 @@ class Meter:
         layers: names of the layers.
     """
 
-    def __init__(
-        self, figure: Figure, factors: Sequence[float], moved: str, fixed: str, layers: Sequence[str]
-    ) -> None:
+    def __init__(self, figure: Figure, factors: Sequence[float], moved: str, fixed: str, layers: Sequence[str]) -> None:
         self.curve_ax, self.size_ax = figure.subplots(1, 2, width_ratios=[3, 2])
         figure.subplots_adjust(left=0.08, right=0.99, top=0.91, bottom=0.15, wspace=0.24)
         self.factors, ones = list(factors), [1.0] * len(factors)
@@ -414,3 +412,120 @@ class Shares:
             for bar, share in zip(bars, shares[name], strict=True):
                 bar.set_height(100 * share)
         self.ax.set_title(title, fontsize=10)
+
+
+def ball_outline(centre: Sequence[float], eps: float, norm: str) -> np.ndarray:
+    """The edge of a ball in the plane, "linf" (a square) or "l2" (a circle), as a closed line (n, 2)."""
+    if norm == "linf":
+        unit = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]], dtype=float)
+    else:
+        angles = np.linspace(0, 2 * np.pi, 121)
+        unit = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.asarray(centre) + eps * unit
+
+
+class BallScene:
+    """An image of two pixels, the ball around it, the box [0, 1], one step and the way back.
+
+    Args:
+        ax: the axes.
+        x: the image, (2,).
+    """
+
+    def __init__(self, ax: Axes, x: np.ndarray) -> None:
+        self.ax, self.x = ax, np.asarray(x, dtype=float)
+        ax.set_aspect("equal")
+        ax.set(xlim=(0.15, 1.35), ylim=(-0.25, 0.95), xlabel="first pixel", ylabel="second pixel")
+        ax.fill([0, 1, 1, 0], [0, 0, 1, 1], facecolor="#f2f2f2", edgecolor="#666666", linewidth=1.2)
+        ax.text(0.985, 0.93, "box [0, 1]", ha="right", va="top", fontsize=9, color="#666666")
+        (self.outline,) = ax.plot([], [], color=BLUE, linewidth=1.8, label="ball of radius eps")
+        (self.gradient,) = ax.plot([], [], color="#666666", linestyle=":", linewidth=2, label="gradient (direction)")
+        (self.step,) = ax.plot([], [], color=RED, linewidth=2, label="steepest step")
+        (self.back,) = ax.plot([], [], color=PURPLE, linestyle="--", linewidth=1.6, label="the way back")
+        ax.plot(*self.x, "o", color=BLACK, markersize=7, label="x")
+        self.marks = [
+            ax.plot([], [], marker, markersize=size, linestyle="none", label=label, **look)[0]
+            for marker, size, label, look in (
+                ("^", 8, "after the step", {"color": RED}),
+                ("s", 10, "projected onto the ball", {"markerfacecolor": "none", "color": PURPLE}),
+                ("D", 5, "cut to [0, 1]", {"color": GREEN}),
+            )
+        ]
+        ax.legend(loc="upper left", bbox_to_anchor=(1.03, 1.02), frameon=False, fontsize=9)
+
+    def show(
+        self,
+        gradient: np.ndarray,
+        eps: float,
+        norm: str,
+        stepped: np.ndarray,
+        projected: np.ndarray,
+        cut: np.ndarray,
+    ) -> None:
+        """The gradient's direction, (2,), the ball, and the points after step, projection and cut, each (2,)."""
+        self.outline.set_data(*ball_outline(self.x, eps, norm).T)
+        end = self.x + 0.45 * gradient / np.linalg.norm(gradient)
+        self.gradient.set_data(*np.stack([self.x, end], axis=1))
+        self.step.set_data(*np.stack([self.x, stepped], axis=1))
+        self.back.set_data(*np.stack([stepped, projected, cut], axis=1))
+        for mark, point in zip(self.marks, (stepped, projected, cut), strict=True):
+            mark.set_data([point[0]], [point[1]])
+
+
+class Landscape:
+    """How a classifier of two pixels divides the box [0, 1]², and the path of an attack in it.
+
+    Args:
+        ax: the axes.
+        margins: what the attack makes large, on a grid (k, k) over the box; it is zero where the classifier changes its mind.
+        x: where the attack begins, (2,).
+        largest: the value of the darkest colour.
+    """
+
+    def __init__(self, ax: Axes, margins: np.ndarray, x: np.ndarray, largest: float) -> None:
+        self.x, grid = np.asarray(x, dtype=float), np.linspace(0, 1, len(margins))
+        ax.set_aspect("equal")
+        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="first pixel", ylabel="second pixel")
+        levels = np.linspace(-largest, largest, 21)
+        ax.contourf(grid, grid, margins, levels=levels, cmap=DIVERGING, extend="both")
+        ax.contour(grid, grid, margins, levels=[0], colors=BLACK, linewidths=2)
+        (self.outline,) = ax.plot([], [], color=BLUE, linewidth=2)
+        (self.path,) = ax.plot([], [], "-", color=BLACK, linewidth=1.2, marker="o", markersize=3.5)
+        ax.plot(*self.x, "o", color="white", markeredgecolor=BLACK, markersize=9)
+        (self.end,) = ax.plot([], [], "D", markersize=9, markeredgecolor="white")
+
+    def show(self, path: np.ndarray, eps: float, norm: str, succeeds: bool) -> None:
+        """The path (steps + 1, 2) of an attack in a ball; its end is orange where the attack succeeds, else blue."""
+        self.outline.set_data(*ball_outline(self.x, eps, norm).T)
+        self.path.set_data(*path.T)
+        self.end.set_data(*path[-1:].T)
+        self.end.set_color(RED if succeeds else BLUE)
+        self.end.set_markeredgecolor("white")
+
+
+class Track:
+    """One quantity along a path, with a mark at one of its points and a level that it has to cross.
+
+    Args:
+        ax: the axes.
+        label: of the vertical axis.
+        low, high: its range.
+        level: where a dashed line is drawn, and `level_label` what it means.
+    """
+
+    def __init__(self, ax: Axes, label: str, low: float, high: float, level: float, level_label: str) -> None:
+        self.ax = ax
+        ax.set(xlabel="step", ylabel=label, ylim=(low, high))
+        ax.axhline(level, color="#666666", linestyle="--", linewidth=1.2)
+        ax.annotate(
+            level_label, (1, level), (-3, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+            ha="right", fontsize=9, color="#666666",
+        )  # fmt: skip
+        (self.line,) = ax.plot([], [], color=BLACK, linewidth=1.4, marker="o", markersize=3.5)
+        (self.mark,) = ax.plot([], [], "D", color=RED, markersize=9, markeredgecolor="white")
+
+    def show(self, values: np.ndarray, at: int) -> None:
+        """The values, one for each point of the path, and a mark at number `at`."""
+        self.line.set_data(range(len(values)), values)
+        self.mark.set_data([at], [values[at]])
+        self.ax.set_xlim(-0.3, max(len(values) - 1, 1) + 0.3)
