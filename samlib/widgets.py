@@ -29,6 +29,8 @@ def figure(width: float, height: float) -> Figure:
 
 
 def _img(fig: Figure, alt: str) -> str:
+    if not isinstance(alt, str) or len(alt.split()) < 3:
+        raise ValueError(f"alt is {alt!r}; it must say in a few words what the figure shows.")
     buffer = io.BytesIO()
     with _drawing:
         FigureCanvasAgg(fig).print_png(buffer)

@@ -1,7 +1,8 @@
 # Moves every control of a notebook and fails where a callback does. Run as the last cell of a notebook (lesson_copies.py).
 import ipywidgets
+from matplotlib.figure import Figure
 
-from samlib.widgets import Work
+from samlib.widgets import Picture, Work
 
 
 def all_widgets():
@@ -40,3 +41,25 @@ for widget in all_widgets():
 broken = [widget.value for widget in all_widgets() if "samlib-error" in str(getattr(widget, "value", ""))]
 assert not broken, broken
 print(f"moved every control, {moved} positions in all")
+
+
+def is_number(text):
+    """Whether a tick label is a number, in plain text or in TeX."""
+    plain = text.replace("mathdefault", "")
+    return any(c.isdigit() for c in plain) and not any(c.isalpha() for c in plain)
+
+
+def unlabelled(figure):
+    """Axes of a figure with numbers along a side and no word on what they are."""
+    for axes in figure.axes:
+        for axis, label in ((axes.xaxis, axes.get_xlabel()), (axes.yaxis, axes.get_ylabel())):
+            if axes.axison and not label and any(is_number(tick.get_text()) for tick in axis.get_ticklabels()):
+                yield f"{axes.get_title() or 'axes'}: {axis.axis_name} has numbers and no label"
+
+
+figures = {w.fig for w in all_widgets() if isinstance(w, Picture)} | {
+    v for v in globals().values() if isinstance(v, Figure)
+}
+bare = [complaint for figure in figures for complaint in unlabelled(figure)]
+assert not bare, bare
+print(f"every axis of {len(figures)} figures says what it shows")

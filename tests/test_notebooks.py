@@ -110,3 +110,44 @@ def test_code_cells_parse_once_magics_are_put_aside(source):
     for cell in written(source).cells:
         if cell.cell_type == "code":
             ast.parse(re.sub(r"^(\s*)%.*$", r"\1pass", cell.source, flags=re.MULTILINE))
+
+
+@each_lesson
+@pytest.mark.parametrize("folder", ["notebooks", "notebooks/solutions"])
+def test_cells_are_short_and_the_long_ones_that_only_draw_are_folded(source, folder):
+    for cell in written(source, folder).cells:
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        if cell.cell_type != "code":
+            continue
+        folded = "hide-input" in build.tags(cell)
+        assert len(lines) <= (42 if folded else 17), cell.source
+        assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == folded
+
+
+@each_lesson
+def test_a_lesson_has_its_parts(source):
+    text = "\n".join(cell.source for cell in written(source).cells if cell.cell_type == "markdown").lower()
+    for part in (
+        "**after this lesson you can**",
+        "**you need**",
+        "where it fails",
+        "what you learned",
+        "three questions",
+        "### sources",
+    ):
+        assert part in text, part
+    sections = [line for line in text.splitlines() if line.startswith("## ") and line[3].isdigit()]
+    assert 3 <= len(sections) <= 5
+    exercises = [line for line in text.splitlines() if line.startswith("### exercise")]
+    assert 2 <= len(exercises) <= 4
+    assert all("minutes)" in line and any(f"({d}" in line for d in build.DIFFICULTY) for line in exercises)
+
+
+@each_lesson
+def test_controls_say_what_they_move(source):
+    code = "\n".join(cell.source for cell in written(source).cells if cell.cell_type == "code")
+    labels = re.findall(r"widgets\.(?:choice_slider|toggle|dropdown)\(\s*\"([^\"]+)\"", code)
+    assert labels
+    assert all(len(label) >= 4 for label in labels)
+    for symbol, unit in {"rho:": "weight", "eps:": "pixels|length|l_2|l_inf|walk"}.items():
+        assert all(re.search(unit, label) for label in labels if label.startswith(symbol)), labels

@@ -131,26 +131,8 @@ def says(net, weight, images):
 
 
 # %% tags=["hide-input"]
-def draw(eps, kick, digit, network, nets=nets, x=x, y=y, attacked=attacked):
-    net, clean = nets[network], x[chosen[digit]].flatten()
-    dx = attacked[network, eps][digit].flatten() - clean
-    shown, weight, d_weight = kicked(net, digit, dx, kick)
-    now, before = (says(net, w, image[None])[0] for w, image in ((weight, shown), (net.fc1.weight, clean)))
-    bars.show(now.numpy(), before.numpy(), digit)
-    picture = lambda v: v.view(8, 8).numpy()  # noqa: E731
-    tiles = {
-        (0, 0): (plots.grey(picture(clean)), "digit x", "black"),
-        (0, 1): (plots.signed(picture(shown - clean), 0.5), "added to its pixels", "black"),
-        (0, 2): (plots.grey(picture(shown)), "shown to the net", "black"),
-    }
-    tiles |= templates(net, dx, clean, d_weight, picture) | others(net, digit, weight, picture)
-    mosaic.show(tiles)
-    said = f"says {int(now.argmax())} with probability {now.max():.2f}"
-    return f"The kick of length {eps:g} is in the {kick}: the {network} network {said}; the digit is a {digit}."
-
-
 def templates(net, dx, clean, d_weight, picture):
-    """Second row: three units, each as it was, its change, and as it is; the units that this kick moves most."""
+    """Second row: two units, each as it was, its change, and as it is; the units that this kick moves most."""
     before = net.fc1.weight.detach()
     units = (before @ dx).abs().topk(2).indices.tolist() if dx.any() else [0, 1]
     tiles = {}
@@ -177,6 +159,26 @@ def others(net, digit, weight, picture):
     return tiles
 
 
+# %% tags=["hide-input"]
+def draw(eps, kick, digit, network, nets=nets, x=x, y=y, attacked=attacked):
+    net, clean = nets[network], x[chosen[digit]].flatten()
+    dx = attacked[network, eps][digit].flatten() - clean
+    shown, weight, d_weight = kicked(net, digit, dx, kick)
+    now, before = (says(net, w, image[None])[0] for w, image in ((weight, shown), (net.fc1.weight, clean)))
+    bars.show(now.numpy(), before.numpy(), digit)
+    picture = lambda v: v.view(8, 8).numpy()  # noqa: E731
+    tiles = {
+        (0, 0): (plots.grey(picture(clean)), "digit x", "black"),
+        (0, 1): (plots.signed(picture(shown - clean), 0.5), "added to its pixels", "black"),
+        (0, 2): (plots.grey(picture(shown)), "shown to the net", "black"),
+    }
+    tiles |= templates(net, dx, clean, d_weight, picture) | others(net, digit, weight, picture)
+    mosaic.show(tiles)
+    said = f"says {int(now.argmax())} with probability {now.max():.2f}"
+    return f"The kick of length {eps:g} is in the {kick}: the {network} network {said}; the digit is a {digit}."
+
+
+# %% tags=["hide-input"]
 controls = {
     "eps": widgets.choice_slider("eps: length of the kick (l_2)", EPS, 0.75),
     "kick": widgets.toggle("kick: where it goes", ["pixels", "weights"], "pixels"),

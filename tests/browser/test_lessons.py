@@ -46,7 +46,7 @@ text = fig.text(0.5, 0.5, "")
 def draw(value, text=text):
     {fault}
     text.set_text(str(value))
-    return str(value)
+    return f"The value is {{value}}."
 widgets.live(fig, draw, {{"value": widgets.choice_slider("{label}", range(5), 0)}})
 """
 PLANTED = {
