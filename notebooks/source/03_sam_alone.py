@@ -64,7 +64,7 @@ from samlib import results
 methods = results.load("methods")
 for attack in methods["protocol"]["attacks"]:
     towards = f", towards each of the {attack['targets']} likeliest wrong classes" if attack["targets"] else ""
-    print(f"PGD, {attack['steps']} steps from a random start, loss: {attack['loss']}{towards}")
+    print(f"PGD, {attack['steps']} steps of {attack['step']} eps from a random start, loss: {attack['loss']}{towards}")
 print("An image counts as robust if it withstands all of them.")
 
 # %% [markdown]
