@@ -75,7 +75,7 @@ def ascend(
     x_adv, best, best_loss = start, start, None
     step_size = per_example(step_size, x)
     for step in range(steps + (keep == "best")):
-        x_adv = x_adv.detach().requires_grad_()
+        x_adv = x_adv.detach().requires_grad_(step < steps)
         with torch.set_grad_enabled(step < steps):
             # a view, since torch's module hooks (its FLOP counter has some) cannot watch a leaf inside autograd.grad
             values = loss(model(x_adv.view_as(x_adv)), y, targets)

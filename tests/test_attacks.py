@@ -240,7 +240,7 @@ def test_pgd_agrees_with_torchattacks_and_its_best_iterate_is_no_worse(trained, 
     alike = (ours - theirs).abs().flatten(1).amax(1) <= 1e-6
     assert alike.all() if double else alike.float().mean() > 0.99
     ours_best, theirs_last = cross_entropy(model(best), y), cross_entropy(model(theirs), y)
-    assert (ours_best >= theirs_last - 1e-6 * theirs_last.clamp(min=1)).all()
+    assert (ours_best >= theirs_last - (1e-6 if double else 1e-5)).all()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
