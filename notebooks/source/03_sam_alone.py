@@ -451,8 +451,8 @@ print(
 # - **rho too large.** At rho = 0.8 the climb leaves the region where the loss is anything like its linear picture. Half of
 #   the runs never fit their training set; the others are the most robust of all. It is a gamble.
 # - **A network that has not fitted its training set.** SAM trades depth for width; where SGD has not reached the bottom
-#   there is nothing to trade. In runs on CIFAR-10 the gain shows on a subset that SGD fits, and not on a larger one with
-#   augmentation that it had no time to fit.
+#   there is nothing to trade. In small trial runs on CIFAR-10 (not shown here) the gain appeared on a subset that SGD fits, and
+#   not on a larger, augmented one that it had no time to fit.
 # - **A large eps.** Follow the curves to the right: at l_inf 0.25, SGD and SAM are both at zero. *Robust* without an eps means
 #   nothing.
 
