@@ -13,7 +13,7 @@ THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 lab:
 	@scripts/setup.sh lab
 	@echo "Opening the course in JupyterLab; stop it with Ctrl-C."
-	@.venv/bin/jupyter lab --notebook-dir=. --LabApp.default_url="/lab/tree/notebooks/README.md?factory=Markdown%20Preview" $(LAB_ARGS)
+	@.venv/bin/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks/start.ipynb $(LAB_ARGS)
 
 test:
 	@scripts/setup.sh dev

@@ -107,16 +107,8 @@ def make(source: Path, *, solved: bool) -> nbformat.NotebookNode:
     folder = "notebooks/solutions" if solved else "notebooks"
     kept = [cell for cell in notebook.cells if left_out not in tags(cell)]
     made = nbformat.v4.new_notebook(cells=head(source, notebook.metadata["samlib"], folder) + kept)
-    made.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-        "samlib": dict(notebook.metadata["samlib"]),
-    }
-    seen: dict[str, int] = {}
+    made.metadata["samlib"] = dict(notebook.metadata["samlib"])
     for cell in made.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
-        seen[digest] = seen.get(digest, 0) + 1
-        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         shown = [tag for tag in tags(cell) if tag not in ("stub", "solution") and not tag.startswith("exercise:")]
         cell.metadata = {"tags": shown} if shown else {}
         if (
@@ -125,12 +117,30 @@ def make(source: Path, *, solved: bool) -> nbformat.NotebookNode:
             cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return made
+    return finished(made)
 
 
 def solutions(source: Path) -> dict[str, str]:
     """The code of a lesson's solutions by name."""
     return {exercise_name(cell): cell.source for cell in read(source).cells if "solution" in tags(cell)}
+
+
+def finished(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with a kernel to run on, and an id for each cell that depends on its text alone."""
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    return notebook
+
+
+def start_page() -> nbformat.NotebookNode:
+    """The page that `make lab` opens: notebooks/README.md, where JupyterLab shows it formatted."""
+    text = (NOTEBOOKS / "README.md").read_text(encoding="utf-8").strip()
+    return finished(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]))
 
 
 def everything() -> dict[Path, str]:
@@ -140,6 +150,7 @@ def everything() -> dict[Path, str]:
         for solved, folder in ((False, NOTEBOOKS), (True, NOTEBOOKS / "solutions")):
             files[folder / f"{source.stem}.ipynb"] = nbformat.writes(make(source, solved=solved)) + "\n"
         known |= solutions(source)
+    files[NOTEBOOKS / "start.ipynb"] = nbformat.writes(start_page()) + "\n"
     files[SOLUTIONS] = json.dumps(known, indent=1, sort_keys=True) + "\n"
     return files
 

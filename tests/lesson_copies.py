@@ -24,7 +24,7 @@ def write_copies() -> list[Path]:
     shutil.rmtree(COPIES, ignore_errors=True)
     written = []
     for kind, folder in (("learner", ROOT / "notebooks"), ("solved", ROOT / "notebooks" / "solutions")):
-        for path in sorted(folder.glob("*.ipynb")):
+        for path in sorted(folder.glob("[0-9]*.ipynb")):
             notebook = nbformat.read(path, as_version=4)
             notebook.cells.append(nbformat.v4.new_code_cell(SWEEP.read_text(encoding="utf-8"), id="sweep"))
             copy = COPIES / f"{path.stem}_{kind}.ipynb"
