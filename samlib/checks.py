@@ -18,8 +18,9 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     allowed = list(allowed)
     if isinstance(value, str) and value in allowed:
         return value
-    near = difflib.get_close_matches(str(value).lower(), allowed, n=1, cutoff=0.4)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+    lowered = {name.lower(): name for name in allowed}
+    near = difflib.get_close_matches(str(value).lower(), lowered, n=1, cutoff=0.4)
+    meant = f" Did you mean {lowered[near[0]]!r}?" if near else ""
     raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}.{meant}")
 
 

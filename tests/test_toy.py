@@ -1,0 +1,923 @@
+"""The simplified model: every optimum against an independent computation of what its definition says.
+
+No oracle here uses samlib's solvers, and most use another representation of the objective. An optimum w is certified: a
+worst-case objective is higher at w (1 +- h), an average one has a slope that changes its sign between w (1 - h) and
+w (1 + h). All objectives are unimodal, so the optimum is within h.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import brentq, minimize, root
+from scipy.special import expit, ndtr
+from scipy.stats import chi2, norm
+
+import samlib
+from samlib import toy
+
+M_DIAL = {"p": 0.95, "eta": 0.2, "d": 50}
+W_STAR = toy.standard_optimum(0.95, 0.2)
+
+
+def settings(count: int = 208, strongest: float = 5.0) -> list[tuple[float, float, int, float]]:
+    """(p, eta, d, rho) from weak to strong, few features to many; rho in the range where every definition has an answer."""
+    rng = np.random.default_rng(20230505)
+    drawn = []
+    for _ in range(count):
+        strength, d = rng.uniform(0.4, strongest), int(np.exp(rng.uniform(0, math.log(300))))
+        rho = rng.uniform(0.05, 1) * min(0.5, strength / 4)
+        drawn.append((rng.uniform(0.52, 0.98), strength / math.sqrt(d), d, rho))
+    return drawn
+
+
+SETTINGS = settings()
+
+
+def between(slope, w: float, h: float = 1e-9) -> bool:
+    """The slope turns from negative to positive within a relative distance h of w."""
+    return slope(w * (1 - h)) < 0 < slope(w * (1 + h))
+
+
+def is_lowest(objective, w: float, h: float) -> bool:
+    """The objective is higher on both sides, a relative distance h away."""
+    here = objective(w)
+    return objective(w * (1 - h)) > here and objective(w * (1 + h)) > here
+
+
+def error_in_full(w_1, p, eta, d):
+    """The error in mpmath, straight from the model: a normal sum of d features against w_1."""
+    mean, deviation = mpmath.mpf(eta) * d, mpmath.sqrt(d)
+    p, w_1 = mpmath.mpf(p), mpmath.mpf(w_1)
+    return p * mpmath.ncdf(-(mean + w_1) / deviation) + (1 - p) * mpmath.ncdf(-(mean - w_1) / deviation)
+
+
+def error_at(p, eta, d):
+    """`error_in_full` as a function of w_1 alone."""
+    return lambda w_1: error_in_full(w_1, p, eta, d)
+
+
+def error_of(w_1, total, norm_, p, eta):
+    """The error of any weights: w_1, the others' sum, and their norm."""
+    return p * ndtr(-(eta * total + w_1) / norm_) + (1 - p) * ndtr(-(eta * total - w_1) / norm_)
+
+
+@pytest.fixture(autouse=True)
+def forty_digits():
+    with mpmath.workdps(40):
+        yield
+
+
+# ---- data and errors --------------------------------------------------------------------------------------------------
+
+
+def test_sample_has_the_moments_of_the_model():
+    x, y = toy.sample(200_000, 0.8, 0.3, 4, torch.Generator().manual_seed(1))
+    assert x.shape == (200_000, 5)
+    assert x.dtype == y.dtype == torch.float32
+    assert set(y.tolist()) == {-1.0, 1.0}
+    assert abs(y.mean()) < 4 / math.sqrt(2e5)
+    agree = (x[:, 0] == y).float()
+    assert torch.equal(x[:, 0].abs(), torch.ones(len(x)))
+    assert abs(agree.mean() - 0.8) < 4 * math.sqrt(0.16 / 2e5)
+    weak = x[:, 1:] * y[:, None]
+    assert (weak.mean(0) - 0.3).abs().max() < 4.5 / math.sqrt(2e5)
+    assert (torch.cov(weak.T) - torch.eye(4)).abs().max() < 4.5 * math.sqrt(2 / 2e5)
+    assert torch.corrcoef(torch.stack([agree, weak.sum(1)]))[0, 1].abs() < 4.5 / math.sqrt(2e5)
+
+
+def test_sample_depends_on_its_generator_alone():
+    torch.manual_seed(0)
+    one = toy.sample(50, 0.8, 0.3, 4, torch.Generator().manual_seed(1))
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    again = toy.sample(50, 0.8, 0.3, 4, torch.Generator().manual_seed(1))
+    other = toy.sample(50, 0.8, 0.3, 4, torch.Generator().manual_seed(2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(one[0], again[0])
+    assert torch.equal(one[1], again[1])
+    assert not torch.equal(one[0], other[0])
+
+
+@pytest.mark.parametrize(("p", "eta", "d"), [(0.95, 0.2, 50), (0.7, 0.5, 3), (0.6, 0.8, 1)])
+@pytest.mark.parametrize("eps", [0.0, 0.1, 0.6])
+def test_errors_against_monte_carlo(p, eta, d, eps):
+    n = 200_000
+    x, y = toy.sample(n, p, eta, d, torch.Generator().manual_seed(d))
+    x[:, 1:] -= eps * y[:, None]
+    for w_1 in (-1.0, 0.5, 3.0):
+        wrong = ((w_1 * x[:, 0] + x[:, 1:].sum(1)) * y < 0).double().mean().item()
+        exact = toy.attacked_error(w_1, p, eta, d, eps)
+        assert abs(wrong - exact) < 4 * math.sqrt(exact * (1 - exact) / n)
+        if eps == 0:
+            assert toy.clean_error(w_1, p, eta, d) == exact
+
+
+def test_errors_take_arrays_and_keep_their_digits_in_the_tail():
+    w_1 = np.linspace(-3, 9, 7)
+    errors = toy.clean_error(w_1, 0.9, 1.5, 100)
+    assert errors.shape == w_1.shape
+    for w, error in zip(w_1, errors, strict=True):
+        assert toy.clean_error(float(w), 0.9, 1.5, 100) == error
+        assert error == pytest.approx(float(error_in_full(w, 0.9, 1.5, 100)), rel=1e-11)  # about 1e-50
+
+
+def test_pgd_finds_the_attack_that_the_closed_form_assumes():
+    p, eta, d, eps, w_1 = 0.8, 0.5, 6, 0.2, 1.3
+    x, y = toy.sample(300, p, eta, d, torch.Generator().manual_seed(0))
+    span = 2 * float(x.abs().max()) + 1
+
+    def classifier(pixels):
+        margin = w_1 * x[:, 0] + ((pixels - 0.5) * span).sum(1)
+        return torch.stack([-margin, margin], 1) / 10
+
+    pixels = x[:, 1:] / span + 0.5
+    found = samlib.pgd(classifier, pixels, (y > 0).long(), eps / span)
+    assert torch.allclose((found - pixels) * span, -eps * y[:, None].expand(-1, d), atol=1e-5)
+
+
+# ---- the optima of standard and adversarial training ------------------------------------------------------------------
+
+
+def test_standard_and_adversarial_optimum_are_the_least_error_on_the_whole_grid():
+    for p, eta, d, rho in SETTINGS:
+        eps = eta * min(0.9, 2 * rho)
+        assert is_lowest(error_at(p, eta, d), mpmath.mpf(toy.standard_optimum(p, eta)), 1e-9)
+        attacked = toy.adversarial_optimum(p, eta, eps)
+        assert is_lowest(error_at(p, eta - eps, d), mpmath.mpf(attacked), 1e-9)
+
+
+def test_slope_of_the_error_has_the_form_that_the_lesson_uses():
+    for p, eta, d, _ in SETTINGS[:40]:
+        w = np.linspace(-2, 3, 6) * toy.standard_optimum(p, eta)
+        slope = [float(mpmath.diff(error_at(p, eta, d), v)) for v in w]
+        form = np.exp(-(w**2) / 2 / d) * np.sinh(eta * (w - toy.standard_optimum(p, eta)))
+        constant = 2 * math.sqrt(p * (1 - p) / (2 * math.pi * d)) * math.exp(-(eta**2) * d / 2)
+        np.testing.assert_allclose(slope, constant * form, rtol=1e-9, atol=1e-15 * constant)
+
+
+def test_adversarial_optimum_diverges_as_eps_approaches_eta():
+    optima = [toy.adversarial_optimum(0.9, 0.3, 0.3 * (1 - gap)) for gap in (1.0, 1e-1, 1e-2, 1e-3)]
+    assert optima[0] == toy.standard_optimum(0.9, 0.3)
+    for one, ten_times in pairwise(optima):
+        assert ten_times == pytest.approx(10 * one, rel=1e-9)
+
+
+# ---- SAM: the worst case for the whole loss ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("definition", "radius"),
+    [("A", lambda w, rho, d: rho), ("A'", lambda w, rho, d: rho * mpmath.sqrt(d)), ("D", lambda w, rho, d: rho * w)],
+)
+def test_interval_definitions_are_the_least_worst_case(definition, radius):
+    for p, eta, d, rho in SETTINGS:
+
+        def worst(w, p=p, eta=eta, d=d, rho=rho):
+            return max(error_in_full(w + sign * radius(w, rho, d), p, eta, d) for sign in (-1, 1))
+
+        assert is_lowest(worst, mpmath.mpf(toy.sam_optimum(p, eta, d, rho, definition)), 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("p", "eta", "d", "rho", "definition"),
+    [
+        (0.95, 0.05, 3, 0.1, "A"),  # w* = 29: the valley is 1e-63 deep, of errors of 0.05
+        (0.95, 0.05, 3, 0.1, "D"),
+        (0.50001, 0.3, 20, 0.2, "D"),  # w* = 7e-5: so is rho w*
+        (0.9, 0.2, 50, 1e-5, "A"),
+        (0.9, 1.0, 400, 0.3, "A"),  # errors of 1e-90
+        (0.9, 0.2, 50, 20.0, "A"),  # rho = 3 sqrt(d)
+    ],
+)
+def test_intervals_where_floats_see_no_difference_of_errors(p, eta, d, rho, definition):
+    with mpmath.workdps(150):
+
+        def rising_side_less_falling_side(w):
+            radius = mpmath.mpf(rho) * (w if definition == "D" else 1)
+            return error_in_full(w + radius, p, eta, d) - error_in_full(w - radius, p, eta, d)
+
+        w = toy.sam_optimum(p, eta, d, rho, definition)
+        assert w > toy.standard_optimum(p, eta)
+        assert between(lambda w: math.copysign(1, rising_side_less_falling_side(w)), mpmath.mpf(w))
+
+
+def test_worst_of_an_interval_is_one_of_its_ends():
+    for p, eta, d, rho in SETTINGS[:40]:
+        w = toy.sam_optimum(p, eta, d, rho, "A")
+        inside = toy.clean_error(np.linspace(w - rho, w + rho, 101), p, eta, d)
+        assert inside.max() <= max(inside[0], inside[-1])
+
+
+def test_uniform_average_has_the_optimum_of_a():
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    for p, eta, d, rho in SETTINGS:
+
+        def slope(w, p=p, eta=eta, d=d, rho=rho):
+            v, scale = w + rho * nodes, math.sqrt(d)
+            wrong, right = norm.pdf((eta * d - v) / scale), norm.pdf((eta * d + v) / scale)
+            return weights @ ((1 - p) * wrong - p * right)
+
+        assert between(slope, toy.sam_optimum(p, eta, d, rho, "A"), 1e-8)
+
+
+def worst_in_ball(w, p, eta, d, rho, adaptive):
+    """The highest error on the sphere around (w, 1 ... 1), by finer and finer grids on it.
+
+    Inside the ball nothing is worse: the error depends on the direction only, and the sphere has them all. Three
+    coordinates do: w_1, along (1 ... 1), across it. The poles of the grid lie where the error hardly changes.
+    """
+    pole = np.array([1.0 if adaptive else w, math.sqrt(d)])
+    pole /= np.hypot(*pole)
+
+    def errors(theta, phi):
+        up, out, across = rho * np.cos(theta), rho * np.sin(theta) * np.cos(phi), rho * np.sin(theta) * np.sin(phi)
+        kick = pole[0] * up + pole[1] * out
+        along = math.sqrt(d) + pole[1] * up - pole[0] * out
+        return error_of(w * (1 + kick) if adaptive else w + kick, math.sqrt(d) * along, np.hypot(along, across), p, eta)
+
+    def highest(phi):
+        theta = np.linspace(0.8, math.pi - 0.8, 33)
+        for _ in range(11):
+            values = errors(theta[:, None], phi[None, :])
+            i, j = np.unravel_index(values.argmax(), values.shape)
+            theta = np.linspace(theta[max(i - 2, 0)], theta[min(i + 2, len(theta) - 1)], 13)
+            phi = np.linspace(phi[max(j - 2, 0)], phi[min(j + 2, len(phi) - 1)], 13)
+        return errors(theta[:, None], phi[None, :]).max()
+
+    # More w_1 and less w_1 make two hills of nearly the same height; each is climbed to its top. A single weak feature
+    # has nothing across it.
+    hills = np.linspace(0, math.pi / 2, 33), np.linspace(math.pi / 2, math.pi, 33)
+    return max(highest(phi) for phi in (hills if d > 1 else (np.zeros(1), np.full(1, math.pi))))
+
+
+@pytest.mark.parametrize("definition", ["B", "D'"])
+def test_ball_definitions_are_the_least_worst_case(definition):
+    unmoved = 0
+    for p, eta, d, rho in SETTINGS:
+        w = toy.sam_optimum(p, eta, d, rho, definition)
+
+        def worst(w, p=p, eta=eta, d=d, rho=rho):
+            return worst_in_ball(w, p, eta, d, rho, definition == "D'")
+
+        exactly = w == toy.standard_optimum(p, eta)
+        unmoved += exactly
+        # A kink can be told from its neighbours in float64; around an optimum without one the objective is flat.
+        assert is_lowest(worst, w, 1e-4 if exactly else 1e-8), (p, eta, d, rho)
+    # D' has both kinds in the grid, B only kinks.
+    assert (unmoved == 0) if definition == "B" else (50 < unmoved < 150)
+
+
+def test_b_is_the_midpoint_of_a_level_chord_in_the_angle_while_the_worst_direction_stays_in_the_plane():
+    checked = 0
+    for p, eta, d, rho in SETTINGS[:60]:
+        w = toy.sam_optimum(p, eta, d, rho, "B")
+        if d == 1 or rho < 0.25 * toy.standard_optimum(p, eta):
+            angle, turn = mpmath.atan2(w, mpmath.sqrt(d)), mpmath.asin(rho / mpmath.hypot(w, mpmath.sqrt(d)))
+
+            def level(angle, p=p, eta=eta, d=d):
+                return error_in_full(mpmath.sqrt(d) * mpmath.tan(angle), p, eta, d)
+
+            middle = mpmath.findroot(
+                lambda a, level=level, turn=turn: level(a + turn) - level(a - turn), (angle * 0.999, angle), tol=1e-60
+            )
+            assert float(mpmath.tan(middle) / mpmath.tan(angle)) == pytest.approx(1, abs=1e-9)
+            checked += 1
+    assert checked > 15
+
+
+def test_exponential_loss_is_symmetric_about_its_optimum_so_that_no_ball_moves_it():
+    rng = np.random.default_rng(0)
+    for p, eta, d, rho in SETTINGS:
+        robust, others = math.log(p / (1 - p)) / 2, eta
+        assert toy.sam_optimum(p, eta, d, rho, "G") == pytest.approx(robust / others, rel=1e-14)
+
+        def log_loss(kick, robust=robust, others=others, p=p, eta=eta):
+            """log E exp(-y w . x): the robust feature's two values times the moment generating functions of the rest."""
+            w_1, rest = robust + kick[:, 0], others + kick[:, 1:]
+            return np.log(p * np.exp(-w_1) + (1 - p) * np.exp(w_1)) + (rest**2 / 2 - eta * rest).sum(1)
+
+        kick = rho * rng.standard_normal((20, d + 1)) / math.sqrt(d)
+        np.testing.assert_allclose(log_loss(kick), log_loss(-kick), rtol=1e-9, atol=1e-12)
+        # A convex function that is symmetric about a point has its least worst case there. Seen directly:
+        ball = rho * rng.standard_normal((400, d + 1))
+        ball *= rho / np.linalg.norm(ball, axis=1, keepdims=True)
+        ball = np.concatenate([ball, -ball])
+        for move in kick:
+            assert log_loss(ball + move).max() > log_loss(ball).max()
+
+
+def test_normalised_ascent_on_the_whole_loss_rests_at_the_standard_optimum():
+    for p, eta, d, rho in SETTINGS:
+
+        def slope(w, p=p, eta=eta, d=d):
+            right, wrong = -(((eta * d + w) ** 2) / d) / 2, -(((eta * d - w) ** 2) / d) / 2
+            return np.sign((1 - p) * np.exp(wrong - right) - p)
+
+        rest = toy.sam_optimum(p, eta, d, rho, "E")
+        distance = rest * np.array([1e-9, 1e-3, 0.1, 0.5, 1.0, 2.0])
+        for w, toward in ((rest + distance, -1), (rest - distance, 1)):
+            velocity = -slope(w + rho * slope(w))
+            assert (velocity == toward).all()
+
+
+# ---- SAM: noise, and each example's own worst case --------------------------------------------------------------------
+
+
+def chi_squared_grid(degrees):
+    """Points and weights for the mean over chi-squared q: the trapezoid rule in log q. (samlib uses Gauss-Laguerre.)"""
+    points = 400 if degrees < 4 else 80
+    if degrees == 0:
+        return np.zeros(1), np.ones(1)
+    u = np.linspace(math.log(chi2.ppf(1e-15, degrees) + 1e-40), math.log(chi2.isf(1e-18, degrees)), points)
+    return np.exp(u), chi2.pdf(np.exp(u), degrees) * np.exp(u) * (u[1] - u[0])
+
+
+def own_ball_threshold(w, q, d, rho):
+    """Where sqrt(d) t + w = rho sqrt(1 + t^2 + q), by bisection: below it an example errs."""
+    low, high = np.full_like(q, -1e3), np.full_like(q, 1e3)
+    for _ in range(70):
+        middle = (low + high) / 2
+        errs = math.sqrt(d) * middle + w < rho * np.sqrt(1 + middle**2 + q)
+        low, high = np.where(errs, middle, low), np.where(errs, high, middle)
+    return low
+
+
+def test_noise_definition_has_no_slope_at_its_optimum():
+    # Seen from the examples: for a given x, y w . x is normal with variance rho^2 ||x||^2. (samlib takes the noise first.)
+    for p, eta, d, rho in SETTINGS:
+        t = np.arange(-eta * math.sqrt(d) - 10, 9, min(0.1, rho / 5))[:, None]
+        q, weight = chi_squared_grid(d - 1)
+        weight = weight * norm.pdf(t)
+        t = t + eta * math.sqrt(d)
+        length = rho * np.sqrt(1 + t**2 + q)
+
+        def slope(w, p=p, t=t, d=d, length=length, weight=weight):
+            right, wrong = ((math.sqrt(d) * t + w) / length) ** 2, ((math.sqrt(d) * t - w) / length) ** 2
+            return (weight / length * ((1 - p) * np.exp(-wrong / 2) - p * np.exp(-right / 2))).sum()
+
+        assert between(slope, toy.sam_optimum(p, eta, d, rho, "C")), (p, eta, d, rho)
+
+
+def test_own_interval_has_no_slope_at_its_optimum():
+    for p, eta, d, rho in SETTINGS:
+        w = mpmath.mpf(toy.sam_optimum(p, eta, d, rho, "F1"))
+        # |x_1| = 1: the weak features' sum has to beat rho besides
+        assert is_lowest(error_at(p, mpmath.mpf(eta) - mpmath.mpf(rho) / d, d), w, 1e-9)
+        assert float(w) == pytest.approx(toy.adversarial_optimum(p, eta, rho / d), rel=1e-12)
+
+
+def test_own_ball_has_no_slope_at_its_optimum():
+    infinite = 0
+    for p, eta, d, rho in SETTINGS:
+        q, weight = chi_squared_grid(d - 1)
+
+        def thresholds(w, p=p, eta=eta, d=d, rho=rho, q=q):
+            return [(sign, share, own_ball_threshold(sign * w, q, d, rho)) for sign, share in ((1, p), (-1, 1 - p))]
+
+        def slope(w, eta=eta, d=d, rho=rho, q=q, weight=weight, thresholds=thresholds):
+            total = 0.0
+            for sign, share, t in thresholds(w):
+                moves = -sign / (math.sqrt(d) - rho * t / np.sqrt(1 + t**2 + q))
+                total += share * (weight * norm.pdf(t - eta * math.sqrt(d)) * moves).sum()
+            return total
+
+        try:
+            w = toy.sam_optimum(p, eta, d, rho, "F2")
+        except ValueError:  # "no finite optimum", see test_rho_too_large
+            for w in toy.standard_optimum(p, eta) * np.geomspace(0.1, 30, 40):
+                wrong = sum(share * (weight * ndtr(t - eta * math.sqrt(d))).sum() for _, share, t in thresholds(w))
+                assert wrong > (1 - p) * (1 - 1e-9)  # the error with w_1 infinite
+            infinite += 1
+        else:
+            assert between(slope, w), (p, eta, d, rho)
+    assert infinite < 8
+
+
+def test_own_ball_optimum_gives_the_least_monte_carlo_error():
+    p, eta, d, rho = 0.9, 0.25, 30, 0.3
+    x, y = toy.sample(400_000, p, eta, d, torch.Generator().manual_seed(0))
+    rest, length = x[:, 1:].sum(1) * y, x.norm(dim=1)
+
+    def error(w):
+        return (w * x[:, 0] * y + rest < rho * length).double().mean().item()
+
+    best, standard = toy.sam_optimum(p, eta, d, rho, "F2"), toy.standard_optimum(p, eta)
+    assert best > 1.15 * standard
+    assert error(best) < min(error(standard), error(2 * best - standard))
+
+
+def logistic_grid(eta, d, rho, growth=1.0):
+    """t, ||x|| and weights (t, q) for means over the weak features: t along (1 ... 1); growth of the weights with rho."""
+    z = np.arange(-eta * math.sqrt(d) - 9, 9, min(0.2, 0.55 / (2 * growth * eta * math.sqrt(d) + rho)))
+    t = (z + eta * math.sqrt(d))[:, None]
+    q, weight = chi_squared_grid(d - 1)
+    return t, np.sqrt(1 + t**2 + q), weight * (norm.pdf(z) * (z[1] - z[0]))[:, None]
+
+
+def test_logistic_loss_with_fixed_weights_has_no_slope_at_its_optimum():
+    for p, eta, d, rho in SETTINGS:
+        t, length, weight = logistic_grid(eta, d, rho)
+
+        def slope(w, p=p, eta=eta, d=d, rho=rho, t=t, length=length, weight=weight):
+            margin = 2 * eta * math.sqrt(d) * t - rho * length
+            w = 2 * eta * w
+            return (weight * ((1 - p) * expit(w - margin) - p * expit(-w - margin))).sum()
+
+        assert between(slope, toy.sam_optimum(p, eta, d, rho, "J")), (p, eta, d, rho)
+
+
+@pytest.mark.slow
+def test_free_logistic_loss_has_no_slope_at_its_optimum():
+    for p, eta, d, rho in SETTINGS:
+        ratio = toy.sam_optimum(p, eta, d, rho, "I") / math.sqrt(d)
+        t, length, weight = logistic_grid(eta, d, rho, 1 + rho * math.sqrt(d) / 2)
+
+        def derivatives(weights, p=p, rho=rho, t=t, length=length, weight=weight):
+            gradient, hessian = np.zeros(2), np.zeros((2, 2))
+            for sign, share in ((1, p), (-1, 1 - p)):
+                lost = expit(rho * length - sign * weights[0] - t * weights[1])
+                pull, bend = (share * weight * lost).sum(1), (share * weight * lost * (1 - lost)).sum(1)
+                x = np.stack([np.full(len(t), sign), t[:, 0]])
+                gradient, hessian = gradient - x @ pull, hessian + (x * bend) @ x.T
+            return gradient, hessian
+
+        # Along the ray of the ratio the loss is convex; from its lowest point, about, Newton's method finds the optimum.
+        ray, scale = np.array([ratio, 1.0]), 2 * eta * math.sqrt(d)
+        while derivatives(scale * ray)[0] @ ray < 0:
+            scale *= 1.3
+        weights = scale * ray
+        for _ in range(8):
+            gradient, hessian = derivatives(weights)
+            weights = weights - np.linalg.solve(hessian, gradient)
+        assert np.abs(np.linalg.solve(*derivatives(weights)[::-1])).max() < 1e-9 * scale
+        assert weights[0] / weights[1] == pytest.approx(ratio, rel=1e-9), (p, eta, d, rho)
+
+
+def test_sam_with_one_example_climbs_to_its_worst_case():
+    # so that definition J is SAM at m = 1: the margin falls by exactly rho ||x||
+    x, y = toy.sample(5, 0.9, 0.2, 7, torch.Generator().manual_seed(0))
+    for one, label in zip(x.double(), y.double(), strict=True):
+        w = torch.full((8,), 0.4, dtype=torch.float64, requires_grad=True)
+        sam = samlib.SAM(torch.optim.SGD([w], lr=0.1), rho=0.3)
+        before = (label * one @ w).item()
+        torch.nn.functional.softplus(-label * one @ w).backward()
+        sam.first_step()
+        assert (label * one @ w).item() == pytest.approx(before - 0.3 * one.norm().item(), rel=1e-12)
+
+
+class WholeLogisticLoss:
+    """The expected logistic loss in (w_1, a, b): a along (1 ... 1), b across it; scaled to 1 at the standard optimum."""
+
+    def __init__(self, p, eta, d, rho):
+        z = np.arange(-eta * math.sqrt(d) - 9, 9, min(0.2, 0.4 / (2 * eta * math.sqrt(d) + rho)))
+        self.p, self.t, self.z, self.weight = p, eta * math.sqrt(d), z, norm.pdf(z) * (z[1] - z[0])
+        self.standard = np.array([math.log(p / (1 - p)), 2 * self.t])
+        self.weight = self.weight / self([*self.standard, 0.0])
+
+    def __call__(self, point):
+        w_1, a, b = (np.asarray(v)[..., None] for v in point)
+        margin = self.t * a + np.hypot(a, b) * self.z
+        return (self.p * np.logaddexp(0, -margin - w_1) + (1 - self.p) * np.logaddexp(0, w_1 - margin)) @ self.weight
+
+    def gradient(self, point):
+        """In (w_1, a, b), at one point."""
+        w_1, a, b = point
+        margin = self.t * a + np.hypot(a, b) * self.z
+        right, wrong = self.p * expit(-margin - w_1), (1 - self.p) * expit(w_1 - margin)
+        both, z = wrong + right, self.z / np.hypot(a, b)
+        return np.array([wrong - right, -both * (self.t + a * z), -both * b * z]) @ self.weight
+
+
+def hills(loss, centre, d, rho):
+    """The points of the sphere around (w_1, a, 0) with the highest loss, one on each half of it."""
+    centre = np.append(centre, 0.0)
+    turn, tilt = np.meshgrid(
+        np.linspace(0, 2 * math.pi, 181), np.linspace(0, math.pi / 2, 11) if d > 1 else np.zeros(1)
+    )
+    kicks = rho * np.stack([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)]).reshape(3, -1)
+    values = loss(centre[:, None] + kicks)
+    towards = kicks[:2, values.argmax()] @ kicks[:2]
+    found = []
+    for half in (towards > 0, towards <= 0):
+        kick = kicks[:, np.where(half, values, -np.inf).argmax()]
+        kick[2] = max(kick[2], 0.1 * rho * (d > 1))  # off the plane, which no gradient in it would leave
+        for _ in range(150):  # uphill, since the loss is convex: its highest point over a ball of its tangent plane
+            kick = loss.gradient(centre + kick)
+            kick *= rho / np.linalg.norm(kick)
+        outward = lambda k: k - rho * loss.gradient(centre + k) / np.linalg.norm(loss.gradient(centre + k))  # noqa: E731
+        found.append(centre + root(outward, kick, tol=1e-14).x)
+    assert max(loss(point) for point in found) >= values.max() * (1 - 1e-14)
+    return found
+
+
+@pytest.mark.slow
+def test_whole_logistic_loss_meets_the_conditions_of_the_least_worst_case():
+    # The loss is convex, and so is its worst case: at a minimum, and only there, the gradients at the worst points balance.
+    tilted = 0
+    for p, eta, d, rho in settings(strongest=2.0):
+        loss = WholeLogisticLoss(p, eta, d, rho)
+        one, other = hills(loss, toy._centre(toy.Model(p, eta, d), rho), d, rho)
+        assert loss(one) == pytest.approx(loss(other), rel=1e-9), (p, eta, d, rho)
+        up, down = loss.gradient(one)[:2], loss.gradient(other)[:2]
+        lengths = np.linalg.norm(up) * np.linalg.norm(down)
+        assert up @ down < 0
+        assert abs(up[0] * down[1] - up[1] * down[0]) < 1e-6 * lengths, (p, eta, d, rho)
+        tilted += max(abs(one[2]), abs(other[2])) > 0.1 * rho
+    assert 10 < tilted < 190  # both kinds are in the grid
+
+
+def least_worst(loss, point, kicks):
+    """Where the highest loss over the kicks is least, by sequential quadratic programming: (w_1, a)."""
+
+    def room(v):
+        return [v[2] - loss([v[0] + k[0], v[1] + k[1], k[2]]) for k in kicks]
+
+    def slopes(v):
+        return [[*-loss.gradient([v[0] + k[0], v[1] + k[1], k[2]])[:2], 1.0] for k in kicks]
+
+    return minimize(
+        lambda v: v[2],
+        [*point, max(loss(np.append(point, 0.0) + kick) for kick in kicks)],
+        jac=lambda v: np.array([0.0, 0.0, 1.0]),
+        method="SLSQP",
+        constraints={"type": "ineq", "fun": room, "jac": slopes},
+        options={"ftol": 1e-16, "maxiter": 100},
+    ).x[:2]
+
+
+def inscribed_ball(p, eta, d, rho):
+    """H by exchange: the least worst case over finitely many kicks, to which the worst ones are added each time."""
+    loss = WholeLogisticLoss(p, eta, d, rho)
+    point, kicks = loss.standard, []
+    for _ in range(30):
+        kicks += [hill - np.append(point, 0.0) for hill in hills(loss, point, d, rho)]
+        solved = least_worst(loss, point, kicks)
+        moved, point = np.abs(solved - point).max(), solved
+        if moved < 1e-9:
+            break
+    return point[0] * math.sqrt(d) / point[1]
+
+
+def test_whole_logistic_loss_agrees_with_an_exchange_algorithm():
+    for p, eta, d, rho in settings(4, strongest=2.0):
+        w = toy.sam_optimum(p, eta, d, rho, "H")
+        assert w == pytest.approx(inscribed_ball(p, eta, d, rho), rel=1e-7), (p, eta, d, rho)
+
+
+# ---- the leading order ------------------------------------------------------------------------------------------------
+
+# (definition, order of the first term that is left out, largest rho)
+ORDERS = [
+    ("A", 4, 0.4),
+    ("A'", 4, 0.2),
+    ("B", 4, 0.2),
+    ("C", 4, 0.1),
+    ("D", 4, 0.2),
+    ("D'", 4, 0.1),
+    ("F1", 2, 0.02),
+    ("F2", 2, 0.02),
+    ("H", 4, 0.2),
+    ("I", 2, 0.01),
+    ("J", 2, 0.02),
+]
+
+
+@pytest.mark.parametrize(("definition", "order", "rho"), ORDERS)
+@pytest.mark.parametrize(
+    ("p", "eta", "d"), [(0.95, 0.2, 50), (0.7, 0.5, 2), (0.9, 0.35, 12), (0.8, 0.8, 1), (0.97, 0.9, 6)]
+)
+def test_leading_order_leaves_out_the_next_one(definition, order, rho, p, eta, d):
+    rhos = rho * np.array([1, 2**-0.5, 0.5])
+    w_star = toy.standard_optimum(p, eta)
+    left_out = [
+        abs(toy.sam_optimum(p, eta, d, r, definition) - toy.leading_order(p, eta, d, r, definition)) for r in rhos
+    ]
+    assert left_out[-1] > 1e-12 * w_star  # a difference, not rounding
+    slope = np.polyfit(np.log(rhos), np.log(left_out), 1)[0]
+    assert slope == pytest.approx(order, abs=0.15)
+    # and what it does give is the larger part
+    assert abs(toy.leading_order(p, eta, d, rhos[-1], definition) - w_star) > 4 * left_out[-1]
+
+
+@pytest.mark.parametrize("definition", ["E", "G"])
+def test_definitions_that_change_nothing(definition):
+    for p, eta, d, rho in SETTINGS:
+        assert toy.sam_optimum(p, eta, d, rho, definition) == toy.standard_optimum(p, eta)
+        assert toy.leading_order(p, eta, d, rho, definition) == toy.standard_optimum(p, eta)
+
+
+def test_relative_ball_does_not_move_the_optimum_below_k_1():
+    below = 0
+    for p, eta, d, _ in SETTINGS:
+        w = toy.standard_optimum(p, eta)
+        if d > 1 and w**2 * (d + 1) / d < 0.9:
+            below += 1
+            assert toy.sam_optimum(p, eta, d, 0.05, "D'") == toy.leading_order(p, eta, d, 0.05, "D'") == w
+    assert below > 50
+
+
+def test_first_order_of_own_ball_is_about_one_over_the_strength():
+    for d in (50, 200, 800):
+        eta = 2 / math.sqrt(d)
+        c = (toy.leading_order(0.9, eta, d, 1e-3, "F2") / toy.standard_optimum(0.9, eta) - 1) / 1e-3
+        assert c == pytest.approx(1 / 2, rel=2 / d)
+
+
+def test_directions_of_the_definitions():
+    for p, eta, d, rho in SETTINGS[:30]:
+        w_star = toy.standard_optimum(p, eta)
+        for definition in ("A", "A'", "D", "F1", "J"):
+            assert toy.sam_optimum(p, eta, d, rho, definition) > w_star
+        small, ratio = 0.02 * min(w_star, 1), w_star**2 / d
+        if abs(d - 2 + ratio) > 0.01:
+            assert (toy.sam_optimum(p, eta, d, small, "C") > w_star) == (d - 2 + ratio > 0)
+        if abs(ratio - 2) > 0.01:
+            assert (toy.sam_optimum(p, eta, d, small, "B") > w_star) == (ratio > 2)
+
+
+def test_whole_logistic_loss_can_move_either_way():
+    assert toy.sam_optimum(0.95, 0.2, 50, 0.3, "H") < 0.997 * W_STAR
+    assert toy.sam_optimum(0.95, 0.2, 10, 0.3, "H") > 1.001 * W_STAR
+
+
+# ---- the menu and the two radii ---------------------------------------------------------------------------------------
+
+
+def test_menu():
+    assert list(toy.DEFINITIONS) == ["A", "A'", "B", "C", "D", "D'", "E", "F1", "F2", "G", "H", "I", "J"]
+    assert len(set(toy.DEFINITIONS.values())) == 13
+    assert all("\n" not in line and 20 < len(line) < 110 for line in toy.DEFINITIONS.values())
+    for definition in toy.DEFINITIONS:
+        assert toy.sam_optimum(0.9, 0.3, 8, 0, definition) == toy.standard_optimum(0.9, 0.3)
+        assert type(toy.sam_optimum(0.9, 0.3, 8, 0.1, definition)) is float
+        assert type(toy.leading_order(0.9, 0.3, 8, 0.1, definition)) is float
+    for plain, typeset in (("A'", "A′"), ("D'", "d′"), ("F1", "f1")):
+        assert toy.sam_optimum(0.9, 0.3, 8, 0.1, plain) == toy.sam_optimum(0.9, 0.3, 8, 0.1, typeset)
+    assert toy.sam_optimum(0.9, 0.3, 8, 0.1) == toy.sam_optimum(0.9, 0.3, 8, 0.1, "A")
+
+
+@pytest.mark.parametrize("definition", list(toy.DEFINITIONS))
+def test_optima_are_continuous_and_finite_far_out(definition):
+    w_star = toy.standard_optimum(0.9, 0.05)
+    assert toy.sam_optimum(0.9, 0.05, 1500, 1e-6, definition) == pytest.approx(w_star, rel=1e-4)
+    assert 0.5 * w_star < toy.sam_optimum(0.9, 0.05, 1500, 0.1, definition) < 2 * w_star
+
+
+def test_equivalent_eps_puts_adversarial_training_where_sam_is():
+    for p, eta, d, rho in SETTINGS[:20]:
+        for definition in ("A", "B", "F1"):
+            w = toy.sam_optimum(p, eta, d, rho, definition)
+            eps = toy.equivalent_eps(p, eta, d, rho, definition)
+            if eps >= 0:
+                assert toy.adversarial_optimum(p, eta, eps) == pytest.approx(w, rel=1e-12)
+            else:
+                assert w < toy.standard_optimum(p, eta)
+        assert toy.equivalent_eps(p, eta, d, rho, "F1") == pytest.approx(rho / d, rel=1e-9)
+
+
+def test_derived_and_reported_relation_of_the_radii():
+    for p, eta, d, rho in SETTINGS:
+        derived, reported = toy.derived_eps(eta, d, rho), toy.reported_eps(eta, rho)
+        assert 2 * eta / derived == pytest.approx(2 + 6 * d / rho**2, rel=1e-12)
+        assert 2 * eta / reported == pytest.approx(2 + 3 / rho**2, rel=1e-12)
+        # both relations are their optimum, said in eps
+        assert toy.adversarial_optimum(p, eta, derived) == pytest.approx(toy.leading_order(p, eta, d, rho, "A"))
+        assert toy.adversarial_optimum(p, eta, reported) == pytest.approx(toy.reported_optimum(p, eta, rho))
+    gaps = []
+    for rho in (0.8, 0.4, 0.2):
+        gaps.append(toy.equivalent_eps(0.7, 0.5, 2, rho) / toy.derived_eps(0.5, 2, rho) - 1)
+    assert gaps[0] / gaps[1] == pytest.approx(4, rel=0.1)  # the derived one is exact as rho -> 0
+    assert gaps[1] / gaps[2] == pytest.approx(4, rel=0.1)
+    assert toy.derived_eps(0.4, 3, 0) == toy.reported_eps(0.4, 0) == 0
+
+
+# ---- training ---------------------------------------------------------------------------------------------------------
+
+
+def batch_optimum(batch_size, rho, batches, seed):
+    """Where the expected SAM gradient of w_1 vanishes, as a ratio to w*, and its Monte-Carlo error.
+
+    The batches' plain gradients at w*, whose mean is 0, take most of the noise away.
+    """
+    p, eta, d = M_DIAL.values()
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((batches, batch_size, d + 1), dtype=np.float32) + np.float32(eta)
+    x[..., 0] = np.where(generator.random((batches, batch_size)) < p, 1, -1)  # all times y
+    rest = x[..., 1:].sum(2) * 2 * eta
+
+    def pulls(w, rho):
+        margin = rest + w * x[..., 0]
+        if rho:
+            gradient = -np.einsum("km,kmd->kd", expit(-margin), x, optimize=True)
+            gradient *= rho / np.linalg.norm(gradient, axis=1, keepdims=True)
+            margin = margin + np.einsum("kmd,kd->km", x, gradient, optimize=True)
+        return -(expit(-margin) * x[..., 0]).mean(1).astype(np.float64)
+
+    standard = 2 * eta * W_STAR
+    plain = pulls(standard, 0)
+    share = 1.3  # of the plain gradient; any number is unbiased
+    w = brentq(lambda w: (pulls(w, rho) - share * plain).mean(), 0.9 * standard, 1.7 * standard, xtol=1e-4)
+    steepness = (pulls(w + 0.05, rho) - pulls(w - 0.05, rho)).mean() / 0.1
+    error = (pulls(w, rho) - share * plain).std() / math.sqrt(batches) / steepness
+    return w / standard, error / standard
+
+
+def trained_ratio(batch_size, steps, seeds=range(3), **options):
+    """w_1 of SAM over w_1 of SGD on the same examples: mean over seeds, and its standard error."""
+    sam = toy.train_classifier(**M_DIAL, rho=0.3, batch_size=batch_size, steps=steps, seeds=seeds, **options)
+    sgd = toy.train_classifier(**M_DIAL, rho=0.0, batch_size=batch_size, steps=steps, seeds=seeds, **options)
+    ratio = sam / sgd
+    return ratio.mean().item(), (ratio.std() / math.sqrt(len(ratio))).item()
+
+
+def test_batches_of_one_have_the_optimum_of_definition_j():
+    ratio, error = batch_optimum(1, 0.3, 2**16, seed=0)
+    exact = toy.sam_optimum(**M_DIAL, rho=0.3, definition="J") / W_STAR
+    assert exact == pytest.approx(1.370, abs=5e-4)
+    assert error < 0.01
+    assert abs(ratio - exact) < 3 * error
+
+
+def test_batches_dilute_sam():
+    ratio, error = trained_ratio(128, 200)
+    expected, its_error = batch_optimum(128, 0.3, 1000, seed=1)
+    assert error < 0.003
+    assert abs(ratio - expected) < 3 * math.hypot(error, its_error) + 0.001
+    assert 1.005 < ratio < 1.03  # at m = 1 it is 1.37
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("batch_size", "steps", "batches", "figure"),
+    [(1, 1600, 2**16, 1.37), (4, 800, 2**14, 1.27), (16, 500, 2**12, 1.11), (4096, 100, 200, 1.004)],
+)
+def test_the_m_dial(batch_size, steps, batches, figure):
+    ratio, error = trained_ratio(batch_size, steps)
+    expected, its_error = batch_optimum(batch_size, 0.3, batches, seed=2)
+    assert abs(expected - figure) < 3 * its_error + 0.005 * (figure - 1)
+    assert abs(ratio - expected) < 4 * math.hypot(error, its_error)
+
+
+def test_learning_one_weight_is_not_climbing_one_weight():
+    # Weights with requires_grad=False do not climb: the margin then falls by rho |x_1| only, and SAM moves far less.
+    p, eta, d = M_DIAL.values()
+    t, _, weight = logistic_grid(eta, d, 0.3)
+    margin = 2 * eta * math.sqrt(d) * t - 0.3
+
+    def slope(w):
+        return (weight * ((1 - p) * expit(2 * eta * w - margin) - p * expit(-2 * eta * w - margin))).sum()
+
+    ratio = brentq(slope, 0.5 * W_STAR, 3 * W_STAR) / W_STAR
+    assert ratio == pytest.approx(1.04, abs=0.005)
+
+
+def test_a_step_climbs_with_all_weights_and_learns_one():
+    (ratio,) = toy.train_classifier(**M_DIAL, rho=0.3, batch_size=1, steps=1, lr=2.0, seeds=[7]).tolist()
+    x, y = toy.sample(1, **M_DIAL, generator=torch.Generator().manual_seed(7))
+    x = (x * y[:, None]).double()[0]
+    w = torch.tensor([2 * 0.2 * W_STAR] + 50 * [0.4], dtype=torch.float64)
+    lost = torch.sigmoid(0.3 * x.norm() - w @ x)
+    assert ratio == pytest.approx(((w[0] + 2.0 * lost * x[0]) / 0.4).item(), rel=1e-6)
+    (ratio,) = toy.train_classifier(
+        **M_DIAL, rho=0.3, batch_size=1, steps=1, lr=2.0, seeds=[7], learn_others=True
+    ).tolist()
+    w = w + 2.0 * lost * x
+    assert ratio == pytest.approx((w[0] / w[1:].mean()).item(), rel=1e-6)
+
+
+def test_training_on_attacked_examples_finds_the_adversarial_optimum():
+    options = {"learn_others": True, "batch_size": 256, "steps": 300, "seeds": range(3)}
+    ratio = toy.train_classifier(**M_DIAL, eps=0.05, **options) / toy.train_classifier(**M_DIAL, **options)
+    expected = toy.adversarial_optimum(0.95, 0.2, 0.05) / W_STAR
+    error = (ratio.std() / math.sqrt(3)).item()
+    assert error < 0.01
+    assert abs(ratio.mean().item() - expected) < 4 * error + 0.005
+
+
+def test_training_is_decided_by_its_seeds():
+    options = {"rho": 0.2, "batch_size": 4, "steps": 20}
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    one = toy.train_classifier(**M_DIAL, seeds=[1, 2], **options)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert one.shape == (2,)
+    assert one.dtype == torch.float64
+    assert torch.equal(one, toy.train_classifier(**M_DIAL, seeds=[1, 2], **options))
+    assert torch.equal(one[1:], toy.train_classifier(**M_DIAL, seeds=[2], **options))
+    assert one[0] != one[1]
+
+
+# ---- bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 0.3, 1.2, -1, math.nan, math.inf])
+def test_p_must_lie_between_one_half_and_one(p):
+    calls = [
+        lambda: toy.standard_optimum(p, 0.3),
+        lambda: toy.adversarial_optimum(p, 0.3, 0.1),
+        lambda: toy.sam_optimum(p, 0.3, 5, 0.1),
+        lambda: toy.leading_order(p, 0.3, 5, 0.1),
+        lambda: toy.clean_error(1.0, p, 0.3, 5),
+        lambda: toy.attacked_error(1.0, p, 0.3, 5, 0.1),
+        lambda: toy.sample(3, p, 0.3, 5, torch.Generator()),
+        lambda: toy.train_classifier(p, 0.3, 5),
+        lambda: toy.equivalent_eps(p, 0.3, 5, 0.1),
+        lambda: toy.reported_optimum(p, 0.3, 0.1),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=rf"^p is {p}; it must be"):
+            call()
+
+
+@pytest.mark.parametrize("eta", [0.0, -0.2, math.nan])
+def test_eta_must_be_positive(eta):
+    for call in (
+        lambda: toy.standard_optimum(0.8, eta),
+        lambda: toy.sam_optimum(0.8, eta, 5, 0.1),
+        lambda: toy.derived_eps(eta, 5, 0.1),
+        lambda: toy.reported_eps(eta, 0.1),
+    ):
+        with pytest.raises(ValueError, match=rf"^eta is {eta}; it must be"):
+            call()
+
+
+@pytest.mark.parametrize("eps", [0.3, 0.4, -0.1, math.inf])
+def test_eps_must_be_less_than_eta_for_adversarial_training(eps):
+    with pytest.raises(ValueError, match=rf"^eps is {eps}; it must be"):
+        toy.adversarial_optimum(0.8, 0.3, eps)
+
+
+def test_eps_may_be_more_than_eta_for_an_attack():
+    assert toy.attacked_error(0.1, 0.8, 0.3, 20, 0.6) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("definition", "meant"), [("A''", "A'"), ("F3", "F2"), ("F", "F2"), ("d''", "D'"), ("G2", "G"), ("Z", None)]
+)
+def test_unknown_definition(definition, meant):
+    for function in (toy.sam_optimum, toy.leading_order, toy.equivalent_eps):
+        with pytest.raises(ValueError, match=r"^definition is .*must be one of 'A', \"A'\", 'B'") as caught:
+            function(0.8, 0.3, 5, 0.1, definition)
+        assert repr(definition) in str(caught.value)
+        suggestion = f"Did you mean {meant!r}?"
+        assert (suggestion in str(caught.value)) if meant else ("mean" not in str(caught.value))
+
+
+@pytest.mark.parametrize("definition", [None, 3, ["A"], ("A",)])
+def test_definition_must_be_a_name(definition):
+    with pytest.raises(ValueError, match="definition is"):
+        toy.sam_optimum(0.8, 0.3, 5, 0.1, definition)
+
+
+@pytest.mark.parametrize(
+    ("definition", "rho", "why"),
+    [
+        ("B", 3.0, "wipes all other weights out"),
+        ("F2", 3.0, "wipes all other weights out"),
+        ("D", 1.0, "wipes w_1 out"),
+        ("D'", 1.0, "wipes a weight out"),
+        ("F1", 2.7, "used up"),
+        ("F2", 2.0, "no finite optimum"),
+    ],
+)
+def test_rho_too_large(definition, rho, why):
+    with pytest.raises(ValueError, match=f"rho is .*{why}"):
+        toy.sam_optimum(0.8, 0.3, 9, rho, definition)
+
+
+@pytest.mark.parametrize("definition", ["H", "I", "J"])
+def test_logistic_loss_where_nobody_errs(definition):
+    for function in (toy.sam_optimum, toy.leading_order):
+        with pytest.raises(ValueError, match=r"^eta is 2 and d is 900; eta \* sqrt\(d\) must be at most 30"):
+            function(0.9, 2.0, 900, 0.1, definition)
+
+
+def test_rho_that_dwarfs_the_weights():
+    with pytest.raises(ValueError, match=r"rho is too large .* dwarfs the weights"):
+        toy.sam_optimum(0.9, 0.05, 2, 0.9, "H")  # the others weigh 0.1 each
+
+
+def test_rho_d_and_counts():
+    with pytest.raises(ValueError, match=r"^rho is -0.1; it must be"):
+        toy.sam_optimum(0.8, 0.3, 5, -0.1)
+    with pytest.raises(TypeError, match=r"^rho is 'a'"):
+        toy.leading_order(0.8, 0.3, 5, "a")
+    with pytest.raises(TypeError, match=r"^d is 2.5"):
+        toy.sam_optimum(0.8, 0.3, 2.5, 0.1)
+    with pytest.raises(ValueError, match=r"^d is 0; it must be at least 1"):
+        toy.clean_error(1.0, 0.8, 0.3, 0)
+    with pytest.raises(ValueError, match=r"^n is 0"):
+        toy.sample(0, 0.8, 0.3, 5, torch.Generator())
+    with pytest.raises(TypeError, match=r"^generator is a int"):
+        toy.sample(3, 0.8, 0.3, 5, 0)
+    for name, value in (("batch_size", 0), ("steps", 0), ("lr", 0.0), ("eps", -1.0), ("rho", -1.0)):
+        with pytest.raises(ValueError, match=rf"^{name} is {value}"):
+            toy.train_classifier(**M_DIAL, **{name: value})
+    with pytest.raises(TypeError, match=r"^seeds is 0.5"):
+        toy.train_classifier(**M_DIAL, seeds=[0.5])
