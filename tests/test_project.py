@@ -65,7 +65,7 @@ def test_conda_users_get_what_pip_users_get():
 
 def test_requirements_are_lower_bounds_low_enough_for_colab():
     colab = {"torch": "2.11", "torchvision": "0.26", "numpy": "2.1", "scikit-learn": "1.6.1", "matplotlib": "3.10"}
-    colab |= {"ipywidgets": "7.7.1", "tqdm": "4.67", "pillow": "11"}
+    colab |= {"ipywidgets": "7.7.1", "tqdm": "4.67", "pillow": "11", "scipy": "1.14"}
     bounds = requirements()
     assert set(bounds) == set(colab)
     for name, bound in bounds.items():
