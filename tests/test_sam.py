@@ -283,6 +283,27 @@ def test_gradients_may_be_accumulated_over_micro_batches(device, batch):
         assert torch.allclose(a, b, atol=1e-12)
 
 
+def test_distributed_data_parallel_changes_nothing(device, batch, tmp_path):
+    if device.type != "cpu" or not torch.distributed.is_gloo_available():
+        pytest.skip("one process with gloo is tried on the CPU")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        model, optimizer = make(device)
+        other, parts = make(device)
+        parallel = nn.parallel.DistributedDataParallel(other)
+        for _ in range(3):
+            optimizer.step(closure_for(model, optimizer, batch))
+            parts.zero_grad()
+            with parallel.no_sync():  # each process climbs along its own gradient: m-sharpness
+                backward(parallel, batch)
+            parts.first_step()
+            backward(parallel, batch)
+            parts.second_step()
+        assert same(model.parameters(), other.parameters())
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def scaled_step(model, optimizer, scaler, batch):
     optimizer.zero_grad()
     scaler.scale(F.cross_entropy(model(batch[0]), batch[1])).backward()
