@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; each goes with a line style and a marker of its own.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
@@ -105,13 +107,13 @@ class Comparison:
 
     def __init__(self, figure: Figure, styles: Sequence[str], ylabel: str) -> None:
         self.curves_ax, self.runs_ax = figure.subplots(1, 2, width_ratios=[3, 2])
-        figure.subplots_adjust(left=0.075, right=0.99, top=0.9, bottom=0.16, wspace=0.18)
+        figure.subplots_adjust(left=0.075, right=0.99, top=0.9, bottom=0.16, wspace=0.26)
         start, runs = [0.0, 1.0], np.zeros((2, 2))
         self.curves = [curve_with_spread(self.curves_ax, start, runs, style, style) for style in styles]
         self.strips = [strip(self.runs_ax, i, [0.0], style) for i, style in enumerate(styles)]
         self.here = self.curves_ax.axvline(0, color="#999999", linewidth=1)
         percent_axis(self.curves_ax, ylabel)
-        percent_axis(self.runs_ax, "")
+        percent_axis(self.runs_ax, ylabel)
         self.runs_ax.set_xlim(-0.6, len(styles) - 0.4)
 
     def show(self, x: Sequence[float], groups: dict[str, np.ndarray], at: int, xlabel: str) -> dict[str, np.ndarray]:
@@ -134,10 +136,11 @@ def tradeoff(
     styles: dict[str, str],
     ylabel: str,
     below: Sequence[str] = (),
+    left: Sequence[str] = (),
 ) -> None:
     """Clean against robust accuracy, {label: (clean, robust)} with one value for each run: mean and spread of both.
 
-    The labels in `below` stand under their points, to leave room for a neighbour's.
+    The labels in `below` and in `left` stand under and before their points, to leave room for a neighbour's.
     """
     for label, (clean, robust) in points.items():
         look = STYLES[styles[label]]
@@ -153,7 +156,10 @@ def tradeoff(
             markersize=6,
         )
         offset = (7, -12) if label in below else (7, 4)
-        ax.annotate(label, (x, y), xytext=offset, textcoords="offset points", fontsize=8.5)
+        side = "left"
+        if label in left:
+            side, offset = "right", (-7, 4)
+        ax.annotate(label, (x, y), xytext=offset, textcoords="offset points", fontsize=8.5, ha=side)
     ax.set_xlabel("clean accuracy (%)")
     ax.set_ylabel(ylabel)
     ax.grid(color="#dddddd", linewidth=0.8)
@@ -183,13 +189,13 @@ class Mosaic:
     """
 
     def __init__(self, ax: Axes, rows: int, columns: int, size: int = 8) -> None:
-        self.size, self.across, self.down = size, size + 3, size + 5
+        self.size, self.across, self.down = size, size + 3, size + 6
         self.canvas = np.ones((rows * self.down + 1, columns * self.across, 3))
         self.image = ax.imshow(self.canvas, interpolation="nearest", aspect="equal")
         ax.set_axis_off()
         self.captions = {
             (r, c): ax.text(
-                c * self.across + size / 2 + 0.5, r * self.down + 3.6, "", ha="center", va="bottom", fontsize=8.5
+                c * self.across + size / 2 + 0.5, r * self.down + 4.6, "", ha="center", va="bottom", fontsize=8.5
             )
             for r in range(rows)
             for c in range(columns)
@@ -198,7 +204,7 @@ class Mosaic:
     def show(self, tiles: dict[tuple[int, int], tuple[np.ndarray, str, str]]) -> None:
         """Show {(row, column): (RGB image, caption, colour of the caption)}; places not named stay as they are."""
         for (r, c), (tile, caption, colour) in tiles.items():
-            top, left = r * self.down + 5, c * self.across + 1
+            top, left = r * self.down + 6, c * self.across + 1
             self.canvas[top - 1 : top + self.size + 1, left - 1 : left + self.size + 1] = 0.88  # a frame
             self.canvas[top : top + self.size, left : left + self.size] = tile
             self.captions[r, c].set_text(caption)
@@ -240,13 +246,16 @@ class Plane:
         ax.set_aspect("equal")
         ax.set(xlim=(-2.6, 2.6), ylim=(-2.0, 2.0), xlabel="first feature", ylabel="second feature")
         self._line(w, color="#bbbbbb", linewidth=1.5, linestyle="--")
-        ax.scatter(*points.T, s=28, facecolors="none", edgecolors="#bbbbbb")
+        ax.scatter(*points.T, s=28, facecolors="none", edgecolors="#bbbbbb", label="before")
         self.line = self._line(w, color=BLACK, linewidth=2)
         self.dots = [
-            ax.plot(*points[labels == side].T, marker, color=colour, markersize=7, linestyle="none")[0]
-            for side, marker, colour in ((1, "s", BLUE), (-1, "o", RED))
+            ax.plot(*points[labels == side].T, marker, color=colour, markersize=7, linestyle="none", label=label)[0]
+            for side, marker, colour, label in ((1, "s", BLUE, "class A"), (-1, "o", RED, "class B"))
         ]
-        (self.wrong,) = ax.plot([], [], "x", color=BLACK, markersize=11, linestyle="none")
+        (self.wrong,) = ax.plot([], [], "x", color=BLACK, markersize=11, linestyle="none", label="misread")
+        self.numbers = [ax.annotate(str(i), point, xytext=(6, 5), textcoords="offset points", fontsize=8)
+                        for i, point in enumerate(points, start=1)]  # fmt: skip
+        ax.legend(loc="lower left", fontsize=8, frameon=False, ncols=2)
 
     def _line(self, w: np.ndarray, **look):
         return self.ax.plot(*self._ends(w), **look)[0]
@@ -262,6 +271,8 @@ class Plane:
         for dots, side in zip(self.dots, (1, -1), strict=True):
             dots.set_data(*points[self.labels == side].T)
         self.wrong.set_data(*points[self.labels * (points @ w) < 0].T)
+        for number, point in zip(self.numbers, points, strict=True):
+            number.xy = point
 
 
 class Gauge:
@@ -272,7 +283,8 @@ class Gauge:
         ax.plot(margins, range(len(margins)), "|", color=BLACK, markersize=14, markeredgewidth=1.6)
         ax.axvline(0, color=BLACK, linewidth=1)
         ax.set_xlim(-0.6 * margins.max(), 1.1 * margins.max())
-        ax.set_yticks([])
+        ax.set_yticks(range(len(margins)), [str(i + 1) for i in range(len(margins))])
+        ax.set_ylabel("point")
         ax.set_xlabel(label)
 
     def show(self, margins: np.ndarray) -> None:
@@ -282,6 +294,12 @@ class Gauge:
             bar.set_color(ORANGE if margin < 0 else SKY)
 
 
+def plain_decades(axis: Axis) -> None:
+    """Label a logarithmic axis 0.01, 0.1, 1, ... Powers of ten in TeX, and minor ticks, take most of the time of drawing."""
+    axis.set_major_formatter(lambda value, _: f"{value:g}" if value > 2e-5 else f"{value:.5f}")
+    axis.set_minor_locator(NullLocator())
+
+
 class Climbs:
     """The loss of two networks on the way into one kind of direction, and beside it how far it rises in each kind.
 
@@ -289,12 +307,11 @@ class Climbs:
         figure: an empty one; two axes are put into it.
         styles: {network: name of STYLES}.
         kinds: the kinds of direction, in the order in which they are shown.
-        end: the largest distance from the weights.
     """
 
-    def __init__(self, figure: Figure, styles: dict[str, str], kinds: Sequence[str], end: float) -> None:
+    def __init__(self, figure: Figure, styles: dict[str, str], kinds: Sequence[str]) -> None:
         self.slices_ax, self.rises_ax = figure.subplots(1, 2, width_ratios=[3, 2])
-        figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.15, wspace=0.22)
+        figure.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.15, wspace=0.32)
         self.kinds, self.rho_line = list(kinds), self.slices_ax.axvline(0, color="#999999", linewidth=1)
         self.lines, self.dots = {}, {}
         for name, style in styles.items():
@@ -304,13 +321,16 @@ class Climbs:
             (self.dots[name],) = self.rises_ax.plot(
                 range(len(kinds)), [1.0] * len(kinds), look["marker"], color=look["color"], label=name, markersize=7
             )
-        self.slices_ax.set(yscale="log", xlim=(0, end), ylim=(4e-3, 12), xlabel="distance from the weights, up to rho")
+        self.slices_ax.set(yscale="log", ylim=(4e-3, 12), xlabel="distance from the weights; the line is at rho")
         self.slices_ax.set_ylabel("mean training loss")
         self.slices_ax.legend(loc="upper left", frameon=False)
         self.rises_ax.set(yscale="log", xlim=(-0.5, len(kinds) - 0.5), ylim=(5e-6, 20))
         self.rises_ax.set_xticks(range(len(kinds)), self.kinds)
+        self.rises_ax.set_ylabel("rise of the loss")
         self.rises_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
         self.chosen = self.rises_ax.axvline(0, color="#eeeeee", linewidth=60, zorder=0)
+        for ax in (self.slices_ax, self.rises_ax):
+            plain_decades(ax.yaxis)
 
     def show(
         self, rho: float, kind: str, slices: dict[str, tuple[np.ndarray, np.ndarray]], rises: dict[str, Sequence[float]]
@@ -320,9 +340,10 @@ class Climbs:
             self.lines[name].set_data(distances, losses)
             self.dots[name].set_ydata(np.maximum(rises[name], 1e-5))
         self.rho_line.set_xdata([rho] * 2)
+        self.slices_ax.set_xlim(0, 1.12 * rho)
         self.chosen.set_xdata([self.kinds.index(kind)] * 2)
         self.slices_ax.set_title(f"on the way: {kind}", fontsize=10)
-        self.rises_ax.set_title(f"rise of the loss, rho = {rho:g}", fontsize=10)
+        self.rises_ax.set_title(f"at the end, rho = {rho:g}", fontsize=10)
 
 
 class Valley:
@@ -366,7 +387,7 @@ class Meter:
 
     def __init__(self, figure: Figure, factors: Sequence[float], moved: str, fixed: str, layers: Sequence[str]) -> None:
         self.curve_ax, self.size_ax = figure.subplots(1, 2, width_ratios=[3, 2])
-        figure.subplots_adjust(left=0.08, right=0.99, top=0.91, bottom=0.15, wspace=0.24)
+        figure.subplots_adjust(left=0.115, right=0.99, top=0.91, bottom=0.15, wspace=0.26)
         self.factors, ones = list(factors), [1.0] * len(factors)
         blue = {"color": BLUE, "linestyle": "--", "marker": "s", "markersize": 4, "linewidth": 1.6}
         (self.curve,) = self.curve_ax.plot(factors, ones, label=f"{moved}, rescaled by a", **blue)
@@ -377,7 +398,10 @@ class Meter:
         self.curve_ax.legend(loc="upper center", frameon=False, fontsize=8.5)
         self.curve_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
         self.bars = self.size_ax.bar(layers, np.ones(len(layers)), color=SKY)
-        self.size_ax.set(yscale="log", ylim=(0.3, 300), ylabel="length of its weights")
+        self.size_ax.set(yscale="log", ylim=(0.3, 300), ylabel="length of the weight matrix")
+        self.curve_ax.minorticks_off()
+        for ax in (self.curve_ax, self.size_ax):
+            plain_decades(ax.yaxis)
 
     def show(self, a: float, curve: Sequence[float], fixed: float, sizes: Sequence[float], title: str) -> None:
         """The sharpness for every factor, the other network's, and the layers' sizes at factor a."""
@@ -504,7 +528,7 @@ class Landscape:
 
 
 class Track:
-    """One quantity along a path, with a mark at one of its points and a level that it has to cross.
+    """One quantity along a path, with a mark at one of its points, orange above a level and blue below.
 
     Args:
         ax: the axes.
@@ -514,18 +538,21 @@ class Track:
     """
 
     def __init__(self, ax: Axes, label: str, low: float, high: float, level: float, level_label: str) -> None:
-        self.ax = ax
+        self.ax, self.level = ax, level
         ax.set(xlabel="step", ylabel=label, ylim=(low, high))
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.axhline(level, color="#666666", linestyle="--", linewidth=1.2)
         ax.annotate(
-            level_label, (1, level), (-3, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+            level_label, (1, level), (-4, -11), xycoords=("axes fraction", "data"), textcoords="offset points",
             ha="right", fontsize=9, color="#666666",
         )  # fmt: skip
         (self.line,) = ax.plot([], [], color=BLACK, linewidth=1.4, marker="o", markersize=3.5)
-        (self.mark,) = ax.plot([], [], "D", color=RED, markersize=9, markeredgecolor="white")
+        (self.mark,) = ax.plot([], [], "D", markersize=9, markeredgecolor="white")
 
     def show(self, values: np.ndarray, at: int) -> None:
         """The values, one for each point of the path, and a mark at number `at`."""
         self.line.set_data(range(len(values)), values)
         self.mark.set_data([at], [values[at]])
+        self.mark.set_color(RED if values[at] > self.level else BLUE)
+        self.mark.set_markeredgecolor("white")
         self.ax.set_xlim(-0.3, max(len(values) - 1, 1) + 0.3)

@@ -132,7 +132,10 @@ def test_00_felt_accepts_every_right_way(answer):
     [
         (lambda x, others: torch.cosine_similarity(others, x[None], dim=1), "the cosine"),
         (lambda x, others: others @ x, "divide by ‖x‖²"),
-        (lambda x, others: others @ x / x.norm(), "should feel exactly 1"),
+        (lambda x, others: others @ x / x.norm(), "it must be ‖x‖²"),
+        (lambda x, others: others @ x / (others * others).sum(1), "other digit's length squared"),
+        (lambda x, others: (others @ x / (x @ x)) ** 2, "another digit should feel"),
+        (lambda x, others: others @ x / (others @ x).max(), "should feel exactly 1"),
         (lambda x, others: (others @ x / (x @ x))[:3], "(9,)"),
     ],
 )
@@ -174,6 +177,7 @@ def test_03_gain_accepts_every_right_way(answer):
             "n - 1",
         ),
         (lambda a, b: (b.mean() - a.mean(), 0.1), "standard error is 0.1"),
+        (lambda a, b: (b.mean() - a.mean(), a.var() / len(a) + b.var() / len(b)), "is its root"),
         ((0.12, 0.01), "must be a function"),
     ],
 )
@@ -202,6 +206,7 @@ def test_03_cost_accepts_numbers_of_any_kind():
         (costs(sgd=2), "forward 1; backward 2"),
         (costs(sam=9), "SAM: 9 is not it"),
         (costs(sam=...), "SAM is still open"),
+        (costs(sam="2 * 3"), "give a number"),
         ({"SGD": 3}, "with the keys"),
     ],
 )
@@ -236,6 +241,7 @@ def test_03_layers_accepts_any_bet_that_was_tested():
         ),
         ({"prediction": "all", "measured": GOOD | {"all": [0.1, 0.11, 0.12]}}, "no better than SGD"),
         ({"prediction": "all", "measured": {"SGD": [0.1]}}, "with the keys"),
+        ({"prediction": "all", "measured": GOOD | {"SGD": 0.2}}, "must be a list"),
         ("first", "Give a dict"),
     ],
 )
@@ -247,3 +253,4 @@ def test_03_layers_says_what_is_wrong(answer, symptom):
 
 def test_03_layers_left_open_is_not_attempted():
     assert sam_alone.layers.check({"prediction": ..., "measured": ...}).status == NOT_ATTEMPTED
+    assert sam_alone.layers.check({"prediction": "all", "measured": dict.fromkeys(GOOD, ...)}).status == NOT_ATTEMPTED

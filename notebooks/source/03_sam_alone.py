@@ -6,7 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: SAM alone
-#     minutes: 50
+#     minutes: 65
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
 # ---
@@ -19,7 +19,8 @@
 # - place SAM beside adversarial training: what each gains, costs, and must know beforehand;
 # - say which part of a network has to climb, and what that tells about *why* SAM helps.
 #
-# **You need** Python, what a gradient is, and what training a classifier with SGD means. All else is explained here.
+# **You need** Python, what a gradient is, what training a classifier with SGD means, and the standard deviation. All else is
+# explained here.
 # Lesson 00 gives the picture behind it; lessons 01 and 02 build attack and optimizer from scratch.
 
 # %% [markdown]
@@ -32,7 +33,7 @@
 # the way from paper to ink.
 #
 # *How?* By **PGD**, projected gradient descent: follow the gradient of the loss with respect to the *pixels*, uphill, and
-# come back into the allowed ball after each step. **Robust accuracy** is the share of test images that are classified correctly
+# come back into the allowed ball, all images within eps, after each step. (*Descent* is only in the name.) **Robust accuracy** is the share of test images that are classified correctly
 # and that no attack breaks.
 #
 # Nothing in ordinary training asks for that. One remedy is **adversarial training** (AT): attack every batch, train on the
@@ -43,7 +44,7 @@
 # > **The claim** (Wei, Zhu and Zhang 2023). A network trained with SAM alone is more robust to changes of its *input* than one
 # > trained with SGD, and does not pay with clean accuracy.
 #
-# rho is a length in weight space and eps one in pixel space. They never share a unit.
+# rho is a length in weight space and eps one in pixel space. They have no common unit.
 
 # %% [markdown]
 # We test it on handwritten digits of 8×8 pixels: 1,200 to train on and 597 to test on. A network with two hidden layers of 256
@@ -55,8 +56,9 @@ from samlib.exercises import sam_alone
 sam_alone.bet_on_the_gain.ask()
 
 # %% [markdown]
-# The runs were made beforehand, ten seeds for each setting, and are read from a file that holds every run. (One command
-# remakes it: `python -m samlib results`.) Here is what the attack was.
+# The runs were made beforehand, ten for each setting, and are read from a file that holds every one. Each has its own **seed**, the
+# number that fixes its initial weights and the order of its batches. (One command remakes the file: `python -m samlib results`.)
+# Here is what the attack was; *ce* is cross-entropy, the *margin* is the best wrong score minus the right one.
 
 # %%
 from samlib import results
@@ -71,6 +73,9 @@ print("An image counts as robust if it withstands all of them.")
 # **Move** `rho`, then `eps`. The grey curve is SGD, the blue one SAM, the orange one whatever you compare them with. Bands are
 # one standard deviation over ten seeds, and mostly thinner than the line. Each dot on the right is one trained network. The `eps`
 # slider shows two radii: the first counts for l_inf, the second, four times as large, for l_2.
+#
+# *Other methods*: AT at some eps; AT and SAM together; Gaussian noise of standard deviation 0.2 on the training pixels; the gradient taken
+# 0.4 away in a *random* direction of weight space; SGD for 240 epochs.
 
 # %% tags=["hide-input"]
 from samlib import plots, widgets
@@ -102,7 +107,7 @@ radii, _ = results.curve(methods, "SGD", "linf")
 controls = {
     "rho": widgets.choice_slider("rho: radius in weight space", [0.05, 0.1, 0.2, 0.4, 0.8], 0.05),
     "level": widgets.choice_slider(
-        "eps: radius in pixels", [(f"{e:g} or {4 * e:g}", i) for i, e in enumerate(radii)], 4
+        "eps: radius in pixels, l_inf or l_2", [(f"{e:g} or {4 * e:g}", i) for i, e in enumerate(radii)], 4
     ),
     "norm": widgets.toggle("norm of the attack", ["linf", "l2"], "linf"),
     "other": widgets.dropdown("orange: another method", OTHERS, OTHERS[0]),
@@ -110,10 +115,10 @@ controls = {
 widgets.live(figure, draw, controls)
 
 # %% [markdown]
-# **Explain.** From rho = 0.05 to 0.4 the blue curve rises, step by step, at every eps and in both norms, while its left end,
-# the clean accuracy, does not sink. The dots of SAM 0.4 and of SGD do not overlap. At rho = 0.8 training collapses in
-# half of the runs: we come back to it. AT lies far above both, and so does plain Gaussian noise on the pixels. That raises the question of this
-# lesson's end: *why SAM at all?*
+# **Explain.** From rho = 0.05 to 0.4 the blue curve rises, step by step and in both norms, wherever anything is left standing,
+# while its left end, the clean accuracy, does not sink. At eps = 0.125 the dots of SAM 0.4 and of SGD do not overlap. At rho = 0.8
+# training collapses in half of the runs: we come back to it. AT lies far above; noise on the pixels lies about as far above SAM as
+# SAM above SGD. That raises the question of this lesson's end: *why SAM at all?*
 #
 # The same as a still picture, with the numbers computed from the runs:
 
@@ -169,16 +174,19 @@ import samlib
 x_train, y_train, x_test, y_test = samlib.load_digits()
 watch = widgets.figure(8.4, 3.0)
 loss_ax, robust_ax = watch.subplots(1, 2)
-watch.subplots_adjust(left=0.08, right=0.99, bottom=0.17, top=0.95)
+watch.subplots_adjust(left=0.08, right=0.98, bottom=0.17, top=0.95)
 lines = {
     name: loss_ax.semilogy([], [], label=name, **plots.STYLES[style])[0]
     for name, style in [("SGD", "grey"), ("SAM", "blue")]
 }
 loss_ax.set(xlim=(0, 60), ylim=(1e-3, 3), xlabel="epoch", ylabel="training loss")
 loss_ax.legend(frameon=False)
-robust_ax.set(xlim=(0, 0.25), xlabel="eps, radius in pixels of [0, 1], linf")
+robust_ax.set(xlim=(0, 0.26), xlabel="eps, radius in pixels of [0, 1], linf")
 plots.percent_axis(robust_ax, "robust accuracy (%)")
-curves = {name: robust_ax.plot([], [], **plots.STYLES[style])[0] for name, style in [("SGD", "grey"), ("SAM", "blue")]}
+curves = {
+    name: robust_ax.plot([], [], label=name, **plots.STYLES[style])[0]
+    for name, style in [("SGD", "grey"), ("SAM", "blue")]
+}
 
 
 # %% tags=["hide-input"]
@@ -211,8 +219,9 @@ training = widgets.Work(
 training
 
 # %% [markdown]
-# **Explain.** SGD's training loss ends lower, often a hundredfold: SAM *refuses* the deepest places, since a small step in
-# weight space leads up from there. What it gets for that is on the right, and on images it has never seen.
+# **Explain.** With rho = 0.4, SAM goes down more slowly: after 20 epochs its training loss is several times SGD's, since each step
+# uses a gradient taken somewhere else. After 60 epochs both fit nearly perfectly and are about equal. With a smaller rho SAM even
+# ends *lower*. So the loss that is reached does not tell the two networks apart. The picture on the right does.
 #
 # Did one seed convince you? It should not. Change `seed` and press again: the curves move by a few points each time. How many
 # points would be an accident?
@@ -221,8 +230,8 @@ training
 # ### Exercise 1 · How sure is the gain? (medium, 8 minutes)
 #
 # Write `gain(a, b)`: for the robust accuracies of two groups of runs, each a tensor of fractions, return the difference of the
-# means, b minus a, and the standard error of that difference. The groups may differ in size and in spread, and their runs are
-# independent.
+# means, b minus a, and its **standard error**: the standard deviation that this difference would have if all runs were made again and
+# again. The groups may differ in size and in spread; treat their runs as independent.
 
 
 # %% tags=["stub"]
@@ -255,6 +264,8 @@ assert ratio > 10
 print(f"{100 * (b.mean() - a.mean()):.1f} points, {ratio:.0f} standard errors: not an accident of the seed")
 
 # %% [markdown]
+# Runs with one seed share weights and batches in both groups, so that a paired standard error would be smaller still.
+#
 # ## 3 · What it costs, and what AT does better
 #
 # Each point below is a method, at the mean of its runs; the bars are one standard deviation over seeds. To the right is better
@@ -274,9 +285,13 @@ plots.tradeoff(
     points,
     {name: kind[name[:3].strip()] for name in names},
     "robust accuracy at l_inf 0.125 (%)",
-    below=["AT+SAM", "SGD"],
+    below=["SGD"],
+    left=["AT linf 0.125", "weight noise 0.4"],
 )
-widgets.still(trade, "Clean against robust accuracy: SAM moves up and right from SGD; AT at eps 0.125 lies far higher.")
+widgets.still(
+    trade,
+    "Clean against robust accuracy: SAM up and right of SGD, input noise further up, AT 0.125 far up and right, AT 0.25 left.",
+)
 
 # %%
 clean = {name: 100 * float(points[name][0].mean()) for name in names}
@@ -290,7 +305,7 @@ print(f"clean: SGD {clean['SGD']:.1f}, AT 0.125 {clean['AT linf 0.125']:.1f}, AT
 # **Three things to read off.**
 #
 # - *The trade-off has an eps.* AT at eps 0.125 is better than SGD on clean digits too; only at eps 0.25 does it pay. "AT costs
-#   accuracy" is not a sentence until it names its eps (and its data set: on CIFAR-10 it pays earlier).
+#   accuracy" is not a sentence until it names its eps (and its data set).
 # - *A random direction is not the worst one.* Weight noise of the very length of SAM's climb stays beside SGD. What helps is not
 #   that the weights are moved, but where to.
 # - *SAM is not the strongest.* AT gets about twice its robust accuracy, and Gaussian noise on the pixels, the cheapest of all,
@@ -300,8 +315,9 @@ print(f"clean: SGD {clean['SGD']:.1f}, AT 0.125 {clean['AT linf 0.125']:.1f}, AT
 # ### Exercise 2 · What does a step cost? (easy, 5 minutes)
 #
 # Count a forward pass as 1. Going backward costs 1 for carrying the gradient through the features, and 1 for the gradients of all
-# weights. An attack needs the gradient with respect to the pixels only. The first layer's weights are few; take theirs as free.
-# AT here means PGD with 7 steps, then a training step on what it found.
+# weights. An attack needs the gradient with respect to the pixels only. *AT* here means PGD with 7 steps, then a training step on what
+# it found. *First-layer SAM* climbs in the first layer only, then does a full step: in its climb the gradient has to travel back
+# to the first layer, whose own weights are so few that theirs counts 0.
 
 # %% tags=["stub"]
 cost = {"SGD": ..., "SAM": ..., "first-layer SAM": ..., "AT with 7 steps": ...}
@@ -322,7 +338,8 @@ sam_alone.cost.check(cost)
 #
 # SAM's climb moves all weights. Suppose only some of them climbed, the others staying where they are; all are still *trained*.
 # The network: 64 → 48 → 48 → 10 units, rho = 0.4. In its first layer, a change of the weights does exactly what some change of
-# the pixels would do (lesson 00 draws it, lesson 05 proves it). In the later layers, no pixel need be behind it.
+# the pixels would do (lesson 00 draws it). In the later layers, no pixel need be behind it. Each climb has the full length 0.4, whatever
+# climbs; so the gains of the parts need not add up to that of the whole.
 
 # %%
 sam_alone.bet_on_the_layers.ask()
@@ -330,12 +347,21 @@ sam_alone.bet_on_the_layers.ask()
 # %% [markdown]
 # ### Exercise 3 · Put your bet to the test (medium, 10 minutes)
 #
-# Write down what you expect to be best, `"all"`, `"first"` or `"rest"`, *before* you measure; that is called preregistration, and
-# it keeps you from explaining whatever comes out. Then measure: robust accuracy at l_inf 0.125 on the test images, three seeds for
-# each of SGD, all, first, rest. `samlib.train` takes `climb=["fc1"]` for the first layer, `["fc2", "fc3"]` for the rest.
+# Write down which climb you expect to be best, `"all"`, `"first"` or `"rest"`, *before* you measure; that is called preregistration,
+# and it keeps you from explaining whatever comes out. Then measure: robust accuracy at l_inf 0.125 on the test images, with the seeds
+# 0, 1, 2 for each of SGD and the three climbs. That makes twelve runs and takes about 20 seconds. These three lines make one of them:
+#
+# ```python
+# model = samlib.mlp((48, 48), mean=0.0, std=1.0, seed=0)
+# samlib.train(model, x_train, y_train, "sam", rho=0.4, climb=["fc1"], seed=0, progress=False)
+# samlib.robust_accuracy(model, x_test, y_test, 0.125)
+# ```
+#
+# `climb=["fc1"]` is the first layer, `["fc2", "fc3"]` the rest; without it all layers climb. SGD is the method `"sgd"`, without rho. (This
+# network is smaller than that of section 1 and its pixels are not normalised, so that SGD starts at about 20 %.)
 
 # %% tags=["stub"]
-bet = {"prediction": ..., "measured": ...}
+bet = {"prediction": ..., "measured": {"SGD": ..., "all": ..., "first": ..., "rest": ...}}
 
 # %% tags=["solution", "exercise:03 layers"]
 KINDS = {
@@ -383,14 +409,16 @@ share = {name: (mean[name] - mean["SGD"]) / (mean["all"] - mean["SGD"]) for name
 assert share["first"] > 0.85 > 0.75 > share["rest"]
 net = {name: results.mean_and_spread(layers, f"ResNet {name}", "linf 0.0625")[0] for name in mean}
 assert min(net["first"], net["rest"]) - net["SGD"] > 0.6 * (net["all"] - net["SGD"])
-print(
-    f"MLP: the first layer alone gives {100 * share['first']:.0f} % of the gain, the rest {100 * share['rest']:.0f} %."
-)
+part = {name: (net[name] - net["SGD"]) / (net["all"] - net["SGD"]) for name in share}
+for title, shares in (("MLP", share), ("ResNet", part)):
+    print(
+        f"{title}: the first layer alone gives {shares['first']:.0%} of the gain, the rest alone {shares['rest']:.0%}"
+    )
 
 # %% [markdown]
 # **Explain, and stay careful.** On the MLP the first layer alone does nearly all of it. That is what one would expect if SAM helps
-# *because* a climb of first-layer weights is a disguised change of the pixels. On the ResNet it fails to single out the first
-# layer: every part gives most of the gain. So the first-layer picture is a reason why SAM *can* act like an attack, a good one
+# *because* a climb of first-layer weights is a disguised change of the pixels. On the ResNet (a convolutional network with shortcuts) it
+# fails to single out the first layer: both parts give most of the gain, and the rest is, if anything, ahead. So the first-layer picture is a reason why SAM *can* act like an attack, a good one
 # for the MLP; it is not the whole reason, and not a law.
 
 # %% [markdown]
@@ -400,16 +428,18 @@ print(
 # |---|---|---|---|---|
 # | AT | norm and eps of the attack | 17 | large, in that ball | the attacker keeps to that ball |
 # | input noise | a size in pixels | 3 | medium | that pixels of noise mean something for the data |
-# | SAM | rho, chosen on clean validation accuracy | 6 | modest | nothing about the input |
+# | SAM | rho, chosen on clean validation accuracy | 6 | modest | no attack and no size of noise |
 #
-# SAM needs no threat model. It works where one cannot say what a small change of the input *is*: text, tables, graphs. It is
-# used anyway, for accuracy; robustness comes on top. And it is a clue: *something* ties the sharpness of a loss in weight space
-# to the margin in pixel space. Lessons 00, 02 and 05 follow the clue.
+# SAM can be run without a threat model, also where nobody can say what a small change of the input *is*: text, tables, graphs. Whether
+# it then helps against changes of the input was not measured here. It is used anyway, for accuracy; on these digits, robustness
+# came on top. And it is a clue: *something* ties the loss around the weights to the margin around the pixels. Lessons 00, 02
+# and 05 follow the clue.
 #
 # ### A fair referee's questions
 #
-# *Were both sides tuned?* Learning rate, weight decay and rho were chosen on 200 images set aside from the training set, for all
-# methods alike: once for the best clean accuracy, as someone who knows of no attack would do, once for the best robust accuracy.
+# *Were both sides tuned?* Learning rate, weight decay and the strength of each method were chosen on 200 images set aside from the training
+# set: once for the best clean accuracy, as someone who knows of no attack would do, once for the best robust accuracy. SGD had nine
+# tries, SAM five values of rho with nine tries each.
 
 # %%
 tuned = {}
@@ -423,9 +453,8 @@ assert tuned["SAM, tuned (clean)"][0] > tuned["SGD, tuned (clean)"][0]
 assert tuned["SAM, tuned (robust)"][0] > tuned["SGD, tuned (robust)"][0]
 
 # %% [markdown]
-# Tuned for clean accuracy, SAM keeps its lead. Tuned for robustness, a strong weight decay brings SGD closer, and costs it clean
-# digits. The honest sentence is: SAM gives *more robustness for the same clean accuracy* than SGD with any learning rate
-# and weight decay tried, and part of what it gives can be had from weight decay.
+# With the usual learning rate, SAM 0.4 happens to *be* the tuned SAM, and SGD is better with another one: the lead of section 1 compares a
+# tuned method with an untuned one. What is left of it when both are tuned:
 
 # %%
 cleans = {m: 100 * results.mean_and_spread(methods, f"{m}, tuned (robust)", "clean")[0] for m in ("SGD", "SAM")}
@@ -434,25 +463,38 @@ assert cleans["SAM"] > cleans["SGD"]
 assert 0 < lead["robust"] < points_gained
 longer, usual = (100 * results.mean_and_spread(methods, n, "linf 0.125")[0] for n in ("SGD, 4x as long", "SGD"))
 assert abs(longer - usual) < 3
-print(
-    f"SAM's lead: {points_gained:.1f} points untuned, {lead['clean']:.1f} tuned for clean accuracy, {lead['robust']:.1f} tuned for robustness."
+split_gap = max(
+    abs(sum(v[:5]) - sum(v[5:])) / 5
+    for v in (results.values(layers, f"MLP {name}", m) for name in mean for m in ("linf 0.0625", "linf 0.125"))
 )
-print(
-    f"SGD for 240 epochs instead of 60: {longer:.1f} % instead of {usual:.1f} %. It is not SAM's second pass that helps."
-)
+assert 0.03 < split_gap < 0.06
+print(f"SAM's lead at l_inf 0.125, in points: {points_gained:.1f} as first measured,")
+print(f"  {lead['clean']:.1f} both tuned for clean accuracy, {lead['robust']:.1f} both tuned for robust accuracy")
+print(f"SGD for 240 epochs instead of 60: {longer:.1f} % instead of {usual:.1f} %")
+print(f"Two splits of the data, same setting: up to {100 * split_gap:.1f} points apart")
+
+# %%
+frontier = {
+    n: [results.mean_and_spread(methods, n, m)[0] for m in ("clean", "linf 0.125")] for n in tuned if "SGD" in n
+}
+usual_sam = [results.mean_and_spread(methods, "SAM 0.4", m)[0] for m in ("clean", "linf 0.125")]
+assert all(usual_sam[0] > c and usual_sam[1] > r for c, r in frontier.values())
+print("SAM 0.4 is better than both tuned SGDs, on clean and on attacked digits alike.")
 
 # %% [markdown]
+# So quote about seven points, not twelve. Part of what SAM gives can be had from a larger learning rate, or from weight decay, which
+# costs clean digits. More gradient computations alone (240 epochs) give nothing.
+#
 # *What do the error bars cover?* Another seed: other initial weights, other batches. They do not cover another data set, another
-# split into training and test images (section 4 has two, and they differ by up to three points), another network, nor a stronger
+# split into training and test images (section 4 has two; the last line above says how far they differ), another network, nor a stronger
 # attack. Robust accuracy is an *upper bound*: what no attack of ours broke, another might. Lesson 04 is about that.
 #
 # ### Where it fails
 #
-# - **rho too large.** At rho = 0.8 the climb leaves the region where the loss is anything like its linear picture. Half of
-#   the runs never fit their training set; the others are the most robust of all. It is a gamble.
-# - **A network that has not fitted its training set.** SAM trades depth for width; where SGD has not reached the bottom
-#   there is nothing to trade. In small trial runs on CIFAR-10 (not shown here) the gain appeared on a subset that SGD fits, and
-#   not on a larger, augmented one that it had no time to fit.
+# - **rho too large.** At rho = 0.8 half of the runs never fit their training set; the others are more robust than any other SAM run
+#   here and lose one to three clean digits in a hundred. It is a gamble.
+# - **A network that has not fitted its training set.** SAM changes where training ends. Where training has not come to an end, do not
+#   expect the effect: try it with too few epochs.
 # - **A large eps.** Follow the curves to the right: at l_inf 0.25, SGD and SAM are both at zero. *Robust* without an eps means
 #   nothing.
 
@@ -461,6 +503,8 @@ fit = {name: results.values(methods, name, "training accuracy") for name in ("SA
 clean_large = results.values(methods, "SAM 0.8", "clean")
 assert min(fit["SAM 0.4"]) > 0.99
 assert 3 <= sum(value < 0.9 for value in fit["SAM 0.8"]) <= 7
+good = [v for v, f in zip(results.values(methods, "SAM 0.8", "linf 0.125"), fit["SAM 0.8"], strict=True) if f > 0.9]
+assert min(good) > max(results.values(methods, "SAM 0.4", "linf 0.125"))
 assert all(results.mean_and_spread(methods, name, "linf 0.25")[0] < 0.02 for name in ("SGD", "SAM 0.4"))
 print("SAM 0.8, training accuracy of each run:", *(f"{value:.2f}" for value in sorted(fit["SAM 0.8"])))
 print("SAM 0.8, clean test accuracy:          ", *(f"{value:.2f}" for value in sorted(clean_large)))
@@ -468,10 +512,10 @@ print("SAM 0.8, clean test accuracy:          ", *(f"{value:.2f}" for value in s
 # %% [markdown]
 # ## What you learned
 #
-# - SAM alone makes a network more robust to changes of its input than SGD does, at no cost in clean accuracy: modestly, and
-#   beyond what seeds explain.
+# - SAM alone makes a network more robust to changes of its input than SGD does, at no cost in clean accuracy: modestly (a dozen
+#   points as first measured, about seven with both sides tuned), and beyond what seeds explain.
 # - AT is far stronger inside the ball that it was trained for. The price in clean accuracy depends on its eps.
-# - On the MLP, the climb of the first layer carries nearly all of the gain. On a ResNet, every part does.
+# - On the MLP, the climb of the first layer carries nearly all of the gain. On a ResNet, both parts give most of it.
 # - A fair comparison tunes both sides on images set aside, and names attack, eps and norm.
 #
 # ### Three questions

@@ -20,6 +20,8 @@ def _judge_gain(gain: Callable[[Tensor, Tensor], Any]) -> str | None:
         a = 0.3 + 0.02 * torch.randn(n, generator=generator, dtype=torch.float64)
         b = 0.4 + 0.05 * torch.randn(m, generator=generator, dtype=torch.float64)
         answer = attempted(gain(a, b))
+        if isinstance(answer, Tensor) and answer.shape == (2,):
+            answer = answer.tolist()
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             return f"gain must return two numbers, the difference and its standard error; yours returned {answer!r}."
         difference, error = (float(value) for value in answer)
@@ -38,9 +40,14 @@ def _judge_gain(gain: Callable[[Tensor, Tensor], Any]) -> str | None:
 def _wrong_error(error: float, a: Tensor, b: Tensor) -> str | None:
     """What is wrong with a standard error of mean(b) - mean(a), if anything is."""
     va, vb, n, m = float(a.var()), float(b.var()), len(a), len(b)
-    close = lambda value: math.isclose(error, value, rel_tol=1e-6)  # noqa: E731
+
+    def close(value: float) -> bool:
+        return math.isclose(error, value, rel_tol=1e-6)
+
     if close(math.sqrt(va / n + vb / m)):
         return None
+    if close(va / n + vb / m):
+        return "That is the variance of the difference; the standard error is its root."
     if close(math.sqrt(va + vb)):
         return (
             "That is the spread of a difference of two single runs; a mean over n runs varies less, by a factor of √n."
@@ -79,6 +86,8 @@ def _judge_cost(cost: Mapping[str, Any]) -> str | None:
     for name, value in cost.items():
         if value is ...:
             return f"{name} is still open."
+        if isinstance(value, (str, bool)) or value is None:
+            return f"{name}: give a number, not {value!r}."
         said = float(value)
         if math.isclose(said, COST[name]):
             continue
@@ -115,18 +124,22 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
     keys = {"prediction", "measured"}
     if not isinstance(answer, Mapping) or set(answer) != keys:
         return "Give a dict with the keys 'prediction' and 'measured'."
-    if answer["prediction"] is ... or answer["measured"] is ...:
+    measured = answer["measured"]
+    if answer["prediction"] is ... or measured is ...:
+        attempted(None)
+    if isinstance(measured, Mapping) and any(values is ... for values in measured.values()):
         attempted(None)
     names = ("all", "first", "rest")
     if answer["prediction"] not in names:
         return (
             f"The prediction is {answer['prediction']!r}; it must be one of {', '.join(map(repr, names))}: what climbs."
         )
-    measured = answer["measured"]
     wanted = {"SGD", *names}
     if not isinstance(measured, Mapping) or set(measured) != wanted:
         return "measured must be a dict with the keys 'SGD', 'all', 'first', 'rest', each with a list of three robust accuracies."
     for name, values in measured.items():
+        if not isinstance(values, (list, tuple, Tensor)):
+            return f"{name!r} is {values!r}; it must be a list with the robust accuracy of each of three runs."
         values = [float(value) for value in values]
         if len(values) < 3:
             return f"{name!r} has {len(values)} run(s); one seed shows nothing, take three."
@@ -137,15 +150,19 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
     mean = {name: sum(map(float, values)) / len(values) for name, values in measured.items()}
     if mean["all"] <= mean["SGD"]:
         return "SAM on all layers came out no better than SGD. Check rho = 0.4, eps = 0.125, and that both are measured on the test images."
-    if mean["first"] <= mean["rest"]:
-        return "Climbing in the rest came out better than in the first layer. Check which names you gave to climb."
+    if mean["rest"] - mean["first"] > 0.03:
+        return (
+            f"Here the rest came out {100 * (mean['rest'] - mean['first']):.0f} points better than the first layer. If that "
+            "surprises you too, check which names you gave to climb."
+        )
     return None
 
 
 layers = Exercise(
     "03 layers",
     _judge_layers,
-    "You named your bet before you saw the answer, and three seeds each. The lesson's table has five on two splits.",
+    "You named your bet before you saw the answer, and three seeds each. Compare it with your means; where two differ by no more "
+    "than your seeds do, three runs cannot tell them apart. The picture below has five seeds on each of two splits.",
     [
         "samlib.train has an argument climb: climb=['fc1'] lets the first layer climb alone.",
         "Make a fresh samlib.mlp(..., seed=seed) for every run and hand the same seed to train.",
@@ -165,23 +182,23 @@ bet_on_the_gain = Question(
 )
 
 bet_on_the_loss = Question(
-    "After 60 epochs, which network has the lower <i>training</i> loss?",
+    "With rho = 0.4: after 20 of 60 epochs, which network has the lower <i>training</i> loss?",
     {
-        "SGD's": "SAM passes by the deepest places, because a small step of the weights leads up steeply from there.",
-        "SAM's": "SAM finds higher places with gentler slopes: it ends with the larger training loss, and does better on new images.",
-        "about equal": "They differ clearly: SAM ends higher, and yet does better on images that it has not seen.",
+        "SGD's": "SAM steps with a gradient taken uphill from where it stands, and arrives later.",
+        "SAM's": "Not yet: SAM steps with a gradient taken uphill from where it stands, and arrives later.",
+        "about equal": "After 60 epochs, yes. After 20, SAM's loss is several times SGD's: its gradient is taken uphill from where it stands.",
     },
     correct="SGD's",
 )
 
 bet_on_the_layers = Question(
-    "Which climb gives the most robustness to changes of the <i>input</i>?",
+    "How much of SAM's gain in robustness is left if only the <i>first</i> layer climbs?",
     {
-        "all layers; the first and the later ones each give a part": "The parts do not share it out evenly. Look at the picture below.",
-        "the first layer alone gives nearly all of it": "The layer where weights and pixels translate into each other carries almost the whole gain.",
-        "the later layers alone give nearly all of it": "They give a part. But the layer next to the pixels carries almost the whole gain.",
+        "hardly any": "It is one layer of three, and yet the one where weights and pixels translate into each other.",
+        "about half": "That is what the <i>other</i> layers give when they climb alone. The first gives nearly all.",
+        "nearly all": "The layer where weights and pixels translate into each other carries almost the whole gain, on this network.",
     },
-    correct="the first layer alone gives nearly all of it",
+    correct="nearly all",
 )
 
 recall_report = Question(

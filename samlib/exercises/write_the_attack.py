@@ -74,7 +74,7 @@ def _wrong_change(answer: Tensor, weight: Tensor, dx: Tensor, x: Tensor) -> str 
 cheapest = Exercise(
     "00 cheapest",
     _judge_cheapest,
-    "Of all changes that do this to x, it is the shortest. Whatever else dW had, at right angles to x, x would never feel.",
+    "It is the one of section 1: of all changes that do this to x, the shortest. Whatever else dW had, at right angles to x, x would never feel.",
     [
         "dW has a row for each unit. What must each row times x give?",
         "A row that is a multiple of x spends nothing on directions that x does not feel.",
@@ -89,7 +89,7 @@ def _judge_felt(felt: Callable[[Tensor, Tensor], Any]) -> str | None:
     generator = torch.Generator().manual_seed(1)
     x = torch.rand(64, generator=generator, dtype=torch.float64)
     others = torch.rand(9, 64, generator=generator, dtype=torch.float64)
-    others[0] = x
+    others[0], others[1] = x, 2 * x
     answer = torch.as_tensor(attempted(felt(x.clone(), others.clone())), dtype=torch.float64)
     right = others @ x / (x @ x)
     if answer.shape != right.shape:
@@ -101,7 +101,17 @@ def _judge_felt(felt: Callable[[Tensor, Tensor], Any]) -> str | None:
         return "That is the cosine. A digit with more ink feels more: do not divide by the other digit's length."
     if torch.allclose(answer, right * (x @ x)):
         return "That is ⟨x, x′⟩. The digit x itself should feel exactly 1: divide by ‖x‖²."
-    return f"x itself should feel exactly 1 of its kick; yours says {float(answer[0]):.3f}."
+    if torch.allclose(answer, right * (x @ x) / others.square().sum(1)):
+        return "You divided by the other digit's length squared; divide by ‖x‖², of the digit that the change was made for."
+    if torch.allclose(answer, right * x.norm()):
+        return "You divided by ‖x‖; since x meets itself in dW x, it must be ‖x‖²."
+    if not torch.isclose(answer[0], right[0]):
+        return f"x itself should feel exactly 1 of its kick; yours says {float(answer[0]):.3f}."
+    worst = int((answer - right).abs().argmax())
+    return (
+        f"x itself comes out right, but another digit should feel {float(right[worst]):.3f} of the kick and yours says "
+        f"{float(answer[worst]):.3f}."
+    )
 
 
 felt = Exercise(
@@ -116,11 +126,11 @@ felt = Exercise(
 )
 
 bet_on_the_points = Question(
-    "All points attack at once. In which scene does every single margin fall by the same amount?",
+    "All points are attacked at once. In which scene does every single margin fall by the same amount?",
     {
         "when the points walk": "Each walks straight to the line by eps, and loses eps · ‖w‖, wherever it stands.",
-        "when the line swings": "It swings once for all of them: a point far out loses more than one near the centre.",
-        "in both": "The line has one swing for all points together; it cannot suit each of them.",
+        "when the line swings": "It moves once for all of them: each point loses rho times its length along the direction of that move, and these differ.",
+        "in both": "The line has one move for all points together, and they lie at different lengths along it.",
     },
     correct="when the points walk",
 )
