@@ -107,7 +107,7 @@ radii, _ = results.curve(methods, "SGD", "linf")
 controls = {
     "rho": widgets.choice_slider("rho: radius in weight space", [0.05, 0.1, 0.2, 0.4, 0.8], 0.05),
     "level": widgets.choice_slider(
-        "eps: radius in pixels, l_inf or l_2", [(f"{e:g} or {4 * e:g}", i) for i, e in enumerate(radii)], 4
+        "eps: radius (l_inf or l_2)", [(f"{e:g} or {4 * e:g}", i) for i, e in enumerate(radii)], 4
     ),
     "norm": widgets.toggle("norm of the attack", ["linf", "l2"], "linf"),
     "other": widgets.dropdown("orange: another method", OTHERS, OTHERS[0]),
