@@ -56,7 +56,8 @@ def move_curve(curve: tuple, x: Sequence[float], runs: np.ndarray, label: str) -
     line, band = curve
     line.set_data(x, runs.mean(0))
     line.set_label(label)
-    band.set_data(x, *_band(runs))
+    low, high = _band(runs)
+    band.set_verts([np.concatenate([np.column_stack([x, low]), np.column_stack([x, high])[::-1]])])
 
 
 def _band(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

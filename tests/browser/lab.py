@@ -139,7 +139,10 @@ def visit(notebook: Path, scratch: Path, size: tuple[int, int] = (1280, 1000)) -
     """
     from playwright.sync_api import sync_playwright
 
-    with jupyter_lab(notebook.parent, scratch) as address, sync_playwright() as playwright:
+    root = scratch / "served"  # a copy: JupyterLab saves what it shows, outputs included
+    root.mkdir()
+    shutil.copy(notebook, root)
+    with jupyter_lab(root, scratch) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         try:
