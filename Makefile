@@ -21,7 +21,7 @@ test:
 	.venv/bin/ruff format --check .
 	.venv/bin/python notebooks/build.py --check
 	.venv/bin/python tests/lesson_copies.py
-	$(THREADS) .venv/bin/python -m pytest tests build/lessons -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(PYTEST_ARGS)
+	$(THREADS) .venv/bin/python -m pytest tests build/lessons -n auto --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(PYTEST_ARGS)
 
 notebooks:
 	@scripts/setup.sh dev

@@ -48,7 +48,7 @@ window.timeChange = (cell, timeout) => {
 };
 null
 """
-CONTROLS = ".noUi-handle, .widget-dropdown select, .widget-radio-box input:first-of-type, .widget-toggle-buttons, .widget-button"
+CONTROLS = ".noUi-handle, .widget-dropdown select, .widget-radio-box, .widget-toggle-buttons, .widget-button"
 
 
 @dataclass
@@ -190,20 +190,21 @@ def _operate(page, number: int, scratch: Path) -> list[Control]:
 def _identify(element, number: int) -> tuple[Control | None, list[str]]:
     """What a control is, and the keys that take it to its ends and back."""
     what = element.evaluate(
-        """e => { const box = e.closest('.jupyter-widgets'); const label = box.querySelector('.widget-label');
+        """e => { const box = e.closest('.jupyter-widgets'); const label = e.querySelector('.widget-label') || box.querySelector('.widget-label');
         return {tag: e.tagName, disabled: !!e.disabled, text: e.innerText,
                 options: e.options ? e.options.length : e.querySelectorAll ? e.querySelectorAll('button').length : 0,
                 positions: e.ariaValueMax ? Number(e.ariaValueMax) - Number(e.ariaValueMin) : 0,
+                radios: e.querySelectorAll('input[type=radio]').length,
                 toggles: e.classList.contains('widget-toggle-buttons'), label: label ? label.innerText : ''}; }"""
     )
     if what["disabled"] and what["text"] != "Commit":
         return None, []
     if what["tag"] == "SELECT":
         return Control(number, "dropdown", what["label"]), ["End", "Home", *["ArrowDown"] * (what["options"] - 1)]
-    if what["tag"] == "INPUT":
-        return Control(number, "choice", "question"), ["Space", "ArrowDown", "ArrowDown"]
+    if what["radios"]:
+        return Control(number, "choice", "question"), ["Space"] * what["radios"]
     if what["toggles"]:
-        return Control(number, "toggle", what["label"]), [*["Tab Space"] * what["options"]]
+        return Control(number, "toggle", what["label"]), ["Space"] * what["options"]
     if what["tag"] == "BUTTON":
         return Control(number, "button" if what["text"] == "Commit" else "work", what["text"]), ["Enter"]
     return Control(number, "slider", what["label"]), [
@@ -217,14 +218,10 @@ def _press(page, cell, element, control: Control, keys: str) -> None:
     """Press a key (or several) on a control and note when its cell changed."""
     work = control.kind == "work"
     handle = cell.element_handle()
-    if control.kind == "toggle":
-        button = element.locator("button").nth(len(control.latencies))
-        if "mod-active" in (button.get_attribute("class") or "") and not control.latencies:
-            button = element.locator("button").last
-        button.focus()
-        keys = "Space"
-    else:
-        element.focus()
+    parts = {"toggle": "button", "choice": "input"}.get(control.kind)
+    if parts:  # each of its buttons by itself, the last one first: the first one is where it stands already
+        element = element.locator(parts).nth(-1 - len(control.latencies))
+    element.focus()
     page.evaluate("([cell, timeout]) => window.timeChange(cell, timeout)", [handle, 60_000 if work else 1500])
     page.keyboard.press(keys)
     control.latencies.append(page.evaluate("window.change"))
