@@ -149,8 +149,8 @@ def test_with_rho_zero_sam_is_its_base(device, batch):
 def test_any_base_optimizer_lowers_the_loss(device, batch, base):
     model = samlib.mlp(hidden=(16,)).to(device)
     optimizer = SAM(base(model.parameters(), lr=1e-2), rho=0.05)
-    losses = [optimizer.step(closure_for(model, optimizer, batch)).item() for _ in range(20)]
-    assert losses[-1] < 0.6 * losses[0]
+    losses = [optimizer.step(closure_for(model, optimizer, batch)).item() for _ in range(30)]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 # ---- restoration -----------------------------------------------------------------------------------------------------
