@@ -351,7 +351,7 @@ def certificate(model: nn.Sequential, x: Tensor, y: Tensor, bias: bool = False) 
     Raises:
         TypeError, ValueError: an argument is not as said above, or the model has other modules.
     """
-    before, first, after = _mlp_parts(model)
+    before, first, after = mlp_parts(model)
     check_classifier_input(model, x, y)
     with attack_mode(model), torch.no_grad():
         inputs, logits = before(x), model(x)
@@ -380,7 +380,7 @@ def _over(gap: Tensor, slope: Tensor) -> Tensor:
     return torch.where(gap > 0, gap / slope, 0.0)
 
 
-def _mlp_parts(model: nn.Sequential) -> tuple[nn.Sequential, nn.Linear, list[nn.Module]]:
+def mlp_parts(model: nn.Sequential) -> tuple[nn.Sequential, nn.Linear, list[nn.Module]]:
     """What comes before the first Linear (Normalize, Flatten), that Linear, and what comes after it (Linear, ReLU)."""
     modules = list(model) if isinstance(model, nn.Sequential) else []
     first = next((i for i, module in enumerate(modules) if isinstance(module, nn.Linear)), None)
@@ -523,9 +523,9 @@ def rescale(model: nn.Sequential, a: float) -> nn.Sequential:
         TypeError, ValueError: a is not a positive number; the model has other modules, or no second Linear.
     """
     a = check_number("a", a, open_low=True)
-    _mlp_parts(model)
+    mlp_parts(model)
     model = copy.deepcopy(model)
-    _, first, after = _mlp_parts(model)
+    _, first, after = mlp_parts(model)
     second = next((module for module in after if isinstance(module, nn.Linear)), None)
     if second is None:
         raise ValueError("model has a single Linear module; rescale needs two.")

@@ -7,12 +7,13 @@ images that it never saw. What is done is kept, so that an interrupted run conti
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -22,22 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from samlib import results
+from samlib.checks import check_choice, check_count
 from samlib.data import load_digits, split
 from samlib.evaluation import STANDARD, robust_curve
+from samlib.kicks import Kick, kick_along, kick_of_batches, kicked_cross_entropy
 from samlib.models import MODELS
 from samlib.training import train, write_atomically
-
-RADII = {  # on which robust accuracy is measured, for each table
-    "tuning": {"linf": (0.0, 0.125)},
-    "methods": {
-        "linf": (0.0, 0.03125, 0.0625, 0.09375, 0.125, 0.1875, 0.25),
-        "l2": (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0),
-    },
-    "layers": {"linf": (0.0, 0.0625, 0.125)},
-}
 
 
 @dataclass(frozen=True)
@@ -52,32 +47,54 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """One training run of a table. With `validation` = n, n training images are set aside and measured on, not the test set."""
+    """One training run of a table."""
 
     table: str
     setting: Setting
     split: int
     seed: int
-    validation: int = 0
 
     def key(self) -> str:
         """The same for the same job, whatever it is called in: what is done is found again by it."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Table:
+    """What is trained, how often, and what is measured.
+
+    With `validation` = n, n training images are set aside and measured on, not the test set.
+    """
+
+    settings: Callable[[int], list[Setting]]  # for a split of the data: what was tuned was tuned on its training part
+    measure: Callable[[nn.Module, Tensor, Tensor], dict[str, float]]
+    seeds: int
+    splits: tuple[int, ...] = (0,)
+    validation: int = 0
+
+    def jobs(self, name: str, seeds: int) -> list[Job]:
+        """Everything to run, the slowest first."""
+        return [
+            Job(name, setting, part, seed)
+            for part in self.splits
+            for setting in reversed(self.settings(part))
+            for seed in range(seeds)
+        ]
+
+
 def run_job(job: Job) -> dict[str, Any]:
-    """Train one network on the digits and measure its clean and robust accuracy."""
+    """Train one network on the digits and measure it."""
     torch.set_num_threads(1)
+    table = TABLES[job.table]
     x, y, x_held_out, y_held_out = load_digits(seed=job.split)
-    if job.validation:
-        x, y, x_held_out, y_held_out = split(x, y, job.validation, seed=job.split)
+    if table.validation:
+        x, y, x_held_out, y_held_out = split(x, y, table.validation, seed=job.split)
     model = MODELS[job.setting.model](**job.setting.architecture, seed=job.seed)
-    history = train(model, x, y, **job.setting.training, seed=job.seed, progress=False)
-    measured = {"training accuracy": history["accuracy"][-1]}
-    for norm, radii in RADII[job.table].items():
-        curve = robust_curve(model, x_held_out, y_held_out, radii, norm)
-        measured["clean"] = curve[0]
-        measured |= {f"{norm} {eps:g}": value for eps, value in zip(radii[1:], curve[1:], strict=True)}
+    how = dict(job.setting.training)
+    if "kick" in how:
+        how["loss"] = kicked_cross_entropy(make_kick(**how.pop("kick")))
+    history = train(model, x, y, **how, seed=job.seed, progress=False)
+    measured = {"training accuracy": history["accuracy"][-1]} | table.measure(model, x_held_out, y_held_out)
     return {
         "setting": job.setting.name,
         "split": job.split,
@@ -87,16 +104,39 @@ def run_job(job: Job) -> dict[str, Any]:
     }
 
 
-# ---- the tables ------------------------------------------------------------------------------------------------------
+def make_kick(**how: float) -> Kick:
+    """A kick from its numbers: alpha and r, or m and rho."""
+    return kick_along(**how) if "alpha" in how else kick_of_batches(**how)
+
+
+# ---- what is measured ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Clean accuracy, and robust accuracy at some radii in each norm, from 0 up."""
+
+    radii: dict[str, tuple[float, ...]]
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+        measured = {}
+        for norm, radii in self.radii.items():
+            measured["clean"], *robust = robust_curve(model, x, y, [0.0, *radii], norm, attacks=STANDARD)
+            measured |= {f"{norm} {eps:g}": value for eps, value in zip(radii, robust, strict=True)}
+        return measured
+
+
+# ---- what is trained -------------------------------------------------------------------------------------------------
 
 PLAIN_MLP = {
     "hidden": (48, 48),
     "mean": 0.0,
     "std": 1.0,
 }  # on this one pixels and first-layer weights translate exactly
+CRITERIA = {"clean": ("clean", "linf 0.125"), "robust": ("linf 0.125", "clean")}
 
 
-def methods_table(tuned: dict[str, dict[str, Any]]) -> list[Setting]:
+def methods_table(part: int) -> list[Setting]:
     """The methods at one learning rate and weight decay, the referee's controls, and all methods after tuning."""
     common = [Setting("SGD", {"method": "sgd"})]
     common += [Setting(f"SAM {rho:g}", {"method": "sam", "rho": rho}) for rho in (0.05, 0.1, 0.2, 0.4, 0.8)]
@@ -108,77 +148,157 @@ def methods_table(tuned: dict[str, dict[str, Any]]) -> list[Setting]:
         Setting("weight noise 0.4", {"method": "weight_noise", "rho": 0.4}),
         Setting("input noise 0.2", {"method": "input_noise", "sigma": 0.2}),
     ]
-    return common + controls + [Setting(name, training) for name, training in tuned.items()]
+    return common + controls + tuned("tuning", part, tuple(CRITERIA))
 
 
-def layers_table() -> list[Setting]:
-    """SAM on all layers, on the first alone, on all but the first: for a small MLP and a small ResNet."""
+def tuning_table(_: int) -> list[Setting]:
+    """The grid on which the methods' hyper-parameters are chosen, for all methods alike."""
+    strengths = {
+        "SGD": [{"method": "sgd"}],
+        "SAM": [{"method": "sam", "rho": rho} for rho in (0.1, 0.2, 0.4, 0.6, 0.8)],
+        "AT": [{"method": "at", "eps": eps} for eps in (0.0625, 0.125, 0.25)],
+        "input noise": [{"method": "input_noise", "sigma": sigma} for sigma in (0.1, 0.2, 0.3, 0.4)],
+    }
+    return grid(strengths, lr=(0.03, 0.1, 0.3), weight_decay=(5e-4, 5e-3, 2e-2))
+
+
+LAYERS = {  # network: its function, architecture, epochs, first layer, the rest, the measure that it is tuned by
+    "MLP": ("mlp", PLAIN_MLP, 60, ["fc1"], ["fc2", "fc3"], "linf 0.125"),
+    "ResNet": ("small_resnet", {}, 30, ["conv1"], ["group1", "group2", "bn", "fc"], "linf 0.0625"),
+}
+
+
+def layers_grid(net: str, rhos: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
+    """SGD, and SAM on all layers, on the first alone, on all but the first."""
+    _, _, epochs, first, rest, _ = LAYERS[net]
+    climbs = {"all": {}, "first": {"climb": first}, "rest": {"climb": rest}}
+    kinds = {"SGD": [{"method": "sgd", "epochs": epochs}]}
+    return kinds | {
+        name: [{"method": "sam", "rho": rho, "epochs": epochs, **climb} for rho in rhos]
+        for name, climb in climbs.items()
+    }
+
+
+def layers_table(part: int) -> list[Setting]:
+    """Which layers climb, for a small MLP and a small ResNet: all with rho 0.4, and each with the rho that suits it."""
     settings = []
-    for prefix, model, architecture, first, rest, more in [
-        ("MLP", "mlp", PLAIN_MLP, ["fc1"], ["fc2", "fc3"], {}),
-        ("ResNet", "small_resnet", {}, ["conv1"], ["group1", "group2", "bn", "fc"], {"epochs": 30}),
-    ]:
-        kinds = {
-            "SGD": {"method": "sgd"},
-            "all": {"method": "sam", "rho": 0.4},
-            "first": {"method": "sam", "rho": 0.4, "climb": first},
-            "rest": {"method": "sam", "rho": 0.4, "climb": rest},
-        }
-        settings += [Setting(f"{prefix} {name}", {**kind, **more}, model, architecture) for name, kind in kinds.items()]
+    for net, (model, architecture, *_, measure) in LAYERS.items():
+        settings += [
+            Setting(f"{net} {name}", kind, model, architecture) for name, (kind,) in layers_grid(net, (0.4,)).items()
+        ]
+        settings += tuned("layers_tuning", part, ("robust",), {"robust": (measure, "clean")}, prefix=f"{net} ")
     return settings
 
 
-def tuning_table() -> list[Setting]:
-    """The grid on which hyper-parameters are chosen, for all methods alike."""
-    strengths = {
-        "sgd": [{}],
-        "sam": [{"rho": rho} for rho in (0.1, 0.2, 0.4, 0.6, 0.8)],
-        "at": [{"eps": eps} for eps in (0.0625, 0.125, 0.25)],
-        "input_noise": [{"sigma": sigma} for sigma in (0.1, 0.2, 0.3, 0.4)],
+def layers_tuning_table(_: int) -> list[Setting]:
+    """The grid on which each climb's rho is chosen; on the fast MLP the learning rate too."""
+    settings = []
+    for net, (model, architecture, *_) in LAYERS.items():
+        kinds = {f"{net} {name}": kinds for name, kinds in layers_grid(net, (0.1, 0.2, 0.4, 0.6)).items()}
+        settings += grid(kinds, model, architecture, lr=(0.03, 0.1, 0.3) if net == "MLP" else (0.1,))
+    return settings
+
+
+def alpha_grid(radii: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
+    """Kicks of each example's first features from SAM's direction to the attack's, and SAM's in batches."""
+    along = {f"alpha {alpha:g}": {"alpha": alpha} for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)}
+    kinds = {name: [{"method": "sgd", "kick": {**kick, "r": r}} for r in radii] for name, kick in along.items()}
+    return kinds | {
+        f"batches of {m}": [{"method": "sgd", "kick": {"m": m, "rho": rho}} for rho in radii] for m in (8, 128)
     }
+
+
+def alpha_table(part: int) -> list[Setting]:
+    """The family at one length, 0.2, and each member with the length that suits it; beside SGD and AT."""
+    settings = [
+        Setting(f"{name}, r 0.2", kind, "mlp", PLAIN_MLP)
+        for name, (kind,) in alpha_grid((0.2,)).items()
+        if name.startswith("alpha")
+    ]
+    return settings + tuned("alpha_tuning", part, ("robust",))
+
+
+def alpha_tuning_table(_: int) -> list[Setting]:
+    """The grid on which the lengths are chosen, and eps for AT in its two norms and with a single step."""
+    attacks = {"AT linf": ("linf", 7), "AT linf, 1 step": ("linf", 1), "AT l2": ("l2", 7), "AT l2, 1 step": ("l2", 1)}
+    sizes = {"linf": (0.0625, 0.125, 0.1875), "l2": (0.25, 0.5, 1.0)}
+    kinds = {"SGD": [{"method": "sgd"}]} | alpha_grid((0.1, 0.2, 0.3, 0.4, 0.6, 0.8))
+    kinds |= {
+        name: [{"method": "at", "eps": eps, "norm": norm, "attack_steps": steps} for eps in sizes[norm]]
+        for name, (norm, steps) in attacks.items()
+    }
+    return grid(kinds, "mlp", PLAIN_MLP, lr=(0.03, 0.1, 0.3))
+
+
+def grid(
+    kinds: Mapping[str, Sequence[dict[str, Any]]],
+    model: str = "mlp",
+    architecture: dict[str, Any] | None = None,
+    **values: Sequence[float],
+) -> list[Setting]:
+    """Every kind of training with every combination of values; a name is "kind | numbers", so that `choose` can group."""
     return [
-        Setting(json.dumps(training, sort_keys=True), training)
-        for method, variants in strengths.items()
+        Setting(f"{name} | {json.dumps(training, sort_keys=True)}", training, model, architecture or {})
+        for name, variants in kinds.items()
         for variant in variants
-        for lr in (0.03, 0.1, 0.3)
-        for weight_decay in (5e-4, 5e-3, 2e-2)
-        for training in [{"method": method, **variant, "lr": lr, "weight_decay": weight_decay}]
+        for combination in itertools.product(*values.values())
+        for training in [variant | dict(zip(values, combination, strict=True))]
     ]
 
 
-def choose(tuning: results.Result) -> dict[str, dict[str, Any]]:
-    """For each method the settings best on the validation part: by clean accuracy, and by robust accuracy.
+def choose(tuning: results.Result, part: int, measures: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """For each kind of a grid the setting that is best on a split's validation part.
 
-    Means over seeds; equal ones are told apart by the other of the two measures.
+    By the mean over seeds of the first measure; equal ones are told apart by the next.
     """
-    chosen = {}
-    labels = {"sgd": "SGD", "sam": "SAM", "at": "AT", "input_noise": "input noise"}
-    settings = {run["setting"]: json.loads(run["setting"]) for run in tuning["runs"]}
-    for criterion, order in {"clean": ("clean", "linf 0.125"), "robust": ("linf 0.125", "clean")}.items():
-        for method, label in labels.items():
-            candidates = [name for name, training in settings.items() if training["method"] == method]
-            best = max(
-                candidates,
-                key=lambda name: tuple(statistics.mean(results.values(tuning, name, measure)) for measure in order),
-            )
-            chosen[f"{label}, tuned ({criterion})"] = settings[best]
-    return chosen
+
+    def score(setting: str) -> tuple[float, ...]:
+        runs = [run["measured"] for run in tuning["runs"] if run["setting"] == setting and run["split"] == part]
+        return tuple(statistics.mean(run[measure] for run in runs) for measure in measures)
+
+    kinds: dict[str, list[str]] = {}
+    for setting in tuning["protocol"]["settings"]:
+        kinds.setdefault(setting.partition(" | ")[0], []).append(setting)
+    return {kind: tuning["protocol"]["settings"][max(names, key=score)] for kind, names in kinds.items()}
 
 
-def jobs_of(table: str, seeds: int) -> list[Job]:
-    """Everything that a table needs, the slowest first."""
-    if table == "tuning":
-        settings, parts, validation = tuning_table(), (0,), 200
-    elif table == "methods":
-        settings, parts, validation = methods_table(choose(results.load("tuning"))), (0,), 0
-    else:
-        settings, parts, validation = layers_table(), (0, 1), 0
+def tuned(
+    table: str,
+    part: int,
+    criteria: Sequence[str],
+    measures: Mapping[str, Sequence[str]] = CRITERIA,
+    prefix: str = "",
+) -> list[Setting]:
+    """The chosen setting of each kind, named "kind, tuned (criterion)"; only kinds that begin with `prefix`."""
+    tuning = results.load(table)
     return [
-        Job(table, s, part, seed, validation) for s in reversed(settings) for part in parts for seed in range(seeds)
+        Setting(f"{kind}, tuned ({criterion})", best["training"], best["model"], best["architecture"])
+        for criterion in criteria
+        for kind, best in choose(tuning, part, measures[criterion]).items()
+        if kind.startswith(prefix)
     ]
 
 
-TABLES = {"tuning": 3, "methods": 10, "layers": 5}  # each with its number of seeds, in the order in which they are made
+# The tables in the order in which they are made: what is chosen by tuning comes after it.
+TABLES = {
+    "tuning": Table(tuning_table, Curves({"linf": (0.125,)}), seeds=3, validation=200),
+    "methods": Table(
+        methods_table,
+        Curves(
+            {
+                "linf": (0.03125, 0.0625, 0.09375, 0.125, 0.1875, 0.25),
+                "l2": (0.125, 0.25, 0.375, 0.5, 0.75, 1.0),
+            }
+        ),
+        seeds=10,
+    ),
+    "layers_tuning": Table(
+        layers_tuning_table, Curves({"linf": (0.0625, 0.125)}), seeds=2, splits=(0, 1), validation=200
+    ),
+    "layers": Table(layers_table, Curves({"linf": (0.0625, 0.125)}), seeds=5, splits=(0, 1)),
+    "alpha_tuning": Table(alpha_tuning_table, Curves({"linf": (0.125,)}), seeds=2, splits=(0, 1), validation=200),
+    "alpha": Table(alpha_table, Curves({"linf": (0.0625, 0.125), "l2": (0.25, 0.5)}), seeds=5, splits=(0, 1)),
+}
 
 
 # ---- making them -----------------------------------------------------------------------------------------------------
@@ -188,14 +308,16 @@ def make_table(table: str, seeds: int | None = None, workers: int | None = None,
     """Run what a table needs and write it. Started again after an interruption, it does only what is left.
 
     Args:
-        table: "tuning", "methods" or "layers".
-        seeds: runs of each setting; the table's own number if None.
+        table: one of TABLES.
+        seeds: runs of each setting on each split; the table's own number if None.
         workers: processes; one for each core if None.
-        folder: where the file goes; samlib/results if None.
+        folder: where the file goes; samlib/results if None. What was tuned is always read from samlib/results.
     """
-    seeds = TABLES[table] if seeds is None else seeds
+    check_choice("table", table, TABLES)
+    seeds = TABLES[table].seeds if seeds is None else check_count("seeds", seeds)
     folder = Path(results.__file__).parent if folder is None else folder
-    jobs = jobs_of(table, seeds)
+    content = describe(f"python -m samlib results {table} --seeds {seeds}")
+    jobs = TABLES[table].jobs(table, seeds)
     partial = folder / f"{table}.jsonl.part"
     done = dict(_read_lines(partial))
     left = [job for job in jobs if job.key() not in done]
@@ -209,19 +331,28 @@ def make_table(table: str, seeds: int | None = None, workers: int | None = None,
             done[key] = future.result()
             file.write(json.dumps([key, done[key]]) + "\n")
             file.flush()
-    content = describe(f"python -m samlib results {table} --seeds {seeds}") | {
-        "protocol": {
-            "data": "scikit-learn digits, 1,200 train / 597 test, stratified"
-            + ("; measured on 200 of the training images, set aside" if table == "tuning" else ""),
-            "attacks": [asdict(attack) for attack in STANDARD],
-            "settings": {job.setting.name: asdict(job.setting) for job in jobs},
-        },
-        "runs": [done[job.key()] for job in jobs],
-    }
+    content |= {"protocol": protocol(TABLES[table]), "runs": [done[job.key()] for job in jobs]}
     path = folder / f"{table}.json"
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), "folder")
     partial.unlink()
     return path
+
+
+def protocol(table: Table) -> dict[str, Any]:
+    """How a table's networks were trained and measured. A setting that was tuned for each split stands there for each."""
+    variants: dict[str, dict[str, Any]] = {}
+    for part in table.splits:
+        for setting in table.settings(part):
+            variants.setdefault(setting.name, {})[f"split {part}"] = asdict(setting)
+    held_out = f"; measured on {table.validation} of the training images, set aside" if table.validation else ""
+    return {
+        "data": f"scikit-learn digits, 1,200 train / 597 test, stratified{held_out}",
+        "attacks": [asdict(attack) for attack in STANDARD],
+        "settings": {
+            name: found["split 0"] if all(one == found["split 0"] for one in found.values()) else found
+            for name, found in variants.items()
+        },
+    }
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -34,6 +34,7 @@ from samlib.sam import SAM
 
 METHODS = ("sgd", "sam", "at", "at+sam", "input_noise", "weight_noise")
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 History = dict[str, list[float]]
 
 
@@ -101,6 +102,7 @@ def train(
     weight_decay: float = 5e-4,
     seed: int = 0,
     augment: Augmentation | None = None,
+    loss: Objective | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 1,
     progress: bool = True,
@@ -124,6 +126,8 @@ def train(
         epochs, batch_size, lr, momentum, weight_decay: of SGD. The last batch of an epoch may be smaller.
         seed: of batches, augmentation, noise and attack; the initial weights have their own.
         augment: (images, generator) -> images, such as data.flip_and_crop().
+        loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as kicks.kicked_cross_entropy(...);
+            the mean cross-entropy if None.
         checkpoint: file to save to after every `checkpoint_every` epochs and to resume from if it exists. A resumed run
             ends with the weights of an uninterrupted one, bit for bit on the CPU.
         progress: show a progress bar.
@@ -163,7 +167,7 @@ def train(
         classes = model(x[:1]).shape[1]
     if int(y.max()) >= classes:
         raise ValueError(f"y holds the label {int(y.max())}, but model has {classes} classes: 0 .. {classes - 1}.")
-    run = Run(model, x, y, recipe, augment)
+    run = Run(model, x, y, recipe, augment, loss)
     file = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
     if file is not None:
         file.load()
@@ -188,11 +192,26 @@ def train(
     return run.history
 
 
+def mean_cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss that is minimised unless another is given, and the logits."""
+    logits = model(x)
+    return F.cross_entropy(logits, y), logits
+
+
 class Run:
     """A training run: model, data, optimizer, schedule, generator and history, one epoch at a time."""
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, augment: Augmentation | None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        recipe: Recipe,
+        augment: Augmentation | None,
+        loss: Objective | None,
+    ) -> None:
         self.model, self.x, self.y, self.recipe, self.augment = model, x, y, recipe, augment
+        self.loss = loss or mean_cross_entropy
         self.generator = torch.Generator(x.device).manual_seed(recipe.seed)
         self.optimizer = make_optimizer(model, recipe)
         milestones = [math.ceil(recipe.epochs * 3 / 4), math.ceil(recipe.epochs * 9 / 10)]
@@ -251,8 +270,7 @@ class Run:
 
         def closure() -> Tensor:
             self.optimizer.zero_grad()
-            logits = self.model(x)
-            loss = F.cross_entropy(logits, y)
+            loss, logits = self.loss(self.model, x, y)
             loss.backward()
             if not first:
                 first.extend((loss.detach(), logits.detach()))

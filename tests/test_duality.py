@@ -340,7 +340,7 @@ def own_classes(model, x):
 @torch.no_grad()
 def test_the_certificate_is_exact_for_a_linear_network(device, draw, which, bias):
     model = linear_networks(device)[which]
-    _, first, after = duality._mlp_parts(model)
+    _, first, after = duality.mlp_parts(model)
     x = draw(60, 1, 8, 8).sigmoid()
     y = own_classes(model, x)
     found = duality.certificate(model, x, y, bias)
@@ -375,7 +375,7 @@ def test_nothing_within_the_certificate_flips_and_something_beyond_does(device, 
 
     # The same in the weights, with the steepest kick of each example and with random ones.
     layer = duality.at_layer(model, x, y, loss="margin")
-    rest = nn.Sequential(*duality._mlp_parts(model)[2])
+    rest = nn.Sequential(*duality.mlp_parts(model)[2])
     for direction in [layer.g, *(draw(100, layer.z.shape[1]) for _ in range(10))]:
         kicks = duality.kick_by_weights(direction, layer.x, 1.0) * found.rho[:, None] * 0.9999
         assert torch.equal(rest(layer.z + kicks).argmax(1), y)

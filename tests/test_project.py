@@ -38,7 +38,7 @@ ORDER = [
     "sharpness",
     "duality",
 ]
-ORDER += ["toy", "results", "experiments", "plots", "widgets", "exercises", "__main__"]
+ORDER += ["kicks", "toy", "results", "experiments", "plots", "widgets", "exercises", "__main__"]
 
 
 def requirements(*extras: str) -> dict[str, str]:
