@@ -51,9 +51,8 @@ for name, strength in [("SGD", {"method": "sgd"}), ("SAM", {"method": "sam", "rh
     nets[name] = samlib.mlp(hidden=(48, 48), mean=0.0, std=1.0)  # 64 pixels -> 48 -> 48 -> 10 digits
     samlib.train(nets[name], x_train, y_train, **strength, progress=False)
     nets[name].double()
-    print(
-        name, f"reads {100 * samlib.accuracy(nets[name], x_test.double(), y_test):.1f} % of the test digits correctly"
-    )
+    read = samlib.accuracy(nets[name], x_test.double(), y_test)
+    print(f"{name} reads {100 * read:.1f} % of the test digits correctly")
 
 # %% [markdown]
 # One digit of each kind that both read correctly, and attacks on it at every eps. (They are found by projected gradient descent,
@@ -223,19 +222,21 @@ for (name, _), images in attacked.items():
 assert worst < 1e-9
 print(f"{len(attacked) * 10} kicks, two networks: the logits differ by at most {worst:.0e}")
 
+
 # %%
-needed = {
-    name: [
-        next((eps for eps in EPS if nets[name](attacked[name, eps][i : i + 1]).argmax() != i), 9.0) for i in range(10)
-    ]
-    for name in nets
-}
+def first_misread(name, i):
+    """The smallest eps at which a network misreads the digit i under attack."""
+    return next(eps for eps in EPS if nets[name](attacked[name, eps][i : i + 1]).argmax() != i)
+
+
+needed = {name: [first_misread(name, i) for i in range(10)] for name in nets}
 keeps = {name: 100 * samlib.robust_accuracy(net, x, y, 0.5, "l2") for name, net in nets.items()}
 assert sum(needed["SAM"]) > sum(needed["SGD"])
 assert keeps["SAM"] > keeps["SGD"] + 5
 print("first eps at which digits 0 to 9 are misread, SGD:", *needed["SGD"])
 print("                                             SAM:", *needed["SAM"])
-print("of all digits that both read correctly, eps = 0.5 leaves", *(f"{n} {v:.0f} %" for n, v in keeps.items()))
+print("of all digits that both read correctly, eps = 0.5 leaves")
+print(*(f"{name} {share:.0f} %" for name, share in keeps.items()))
 
 # %% [markdown]
 # The same as a still picture: the digit 3, eps = 0.75, the kick in the pixels and then in the weights.

@@ -65,8 +65,10 @@ from samlib import results
 
 methods = results.load("methods")
 for attack in methods["protocol"]["attacks"]:
-    towards = f", towards each of the {attack['targets']} likeliest wrong classes" if attack["targets"] else ""
-    print(f"PGD, {attack['steps']} steps of {attack['step']} eps from a random start, loss: {attack['loss']}{towards}")
+    wrong = attack["targets"]
+    towards = f", towards each of the {wrong} likeliest wrong classes" if wrong else ""
+    print(f"PGD, {attack['steps']} steps of {attack['step']} eps from a random start,", end=" ")
+    print(f"loss: {attack['loss']}{towards}")
 print("An image counts as robust if it withstands all of them.")
 
 # %% [markdown]
@@ -141,9 +143,8 @@ assert min(sam) > max(sgd)
 assert sum(clean_sam) > sum(clean_sgd)
 points_gained = 100 * (sum(sam) / len(sam) - sum(sgd) / len(sgd))
 assert 8 < points_gained < 16
-print(
-    f"SAM 0.4 keeps {points_gained:.1f} more of 100 digits than SGD at l_inf 0.125; even its worst run beats SGD's best."
-)
+print(f"SAM 0.4 keeps {points_gained:.1f} more of 100 digits than SGD at l_inf 0.125;")
+print("even its worst run beats SGD's best.")
 
 # %% tags=["hide-input"]
 still = widgets.figure(8.4, 3.6)
@@ -285,7 +286,7 @@ plots.tradeoff(
     points,
     {name: kind[name[:3].strip()] for name in names},
     "robust accuracy at l_inf 0.125 (%)",
-    below=["SGD"],
+    below=["SGD", "AT linf 0.125"],
     left=["AT linf 0.125", "weight noise 0.4"],
 )
 widgets.still(
@@ -401,19 +402,24 @@ widgets.still(
     still, "MLP: all layers and the first alone are equal, the rest gives less. ResNet: each gives most of the gain."
 )
 
+
 # %%
-mean = {
-    name: results.mean_and_spread(layers, f"MLP {name}", "linf 0.125")[0] for name in ("SGD", "all", "first", "rest")
-}
-share = {name: (mean[name] - mean["SGD"]) / (mean["all"] - mean["SGD"]) for name in ("first", "rest")}
-assert share["first"] > 0.85 > 0.75 > share["rest"]
-net = {name: results.mean_and_spread(layers, f"ResNet {name}", "linf 0.0625")[0] for name in mean}
-assert min(net["first"], net["rest"]) - net["SGD"] > 0.6 * (net["all"] - net["SGD"])
-part = {name: (net[name] - net["SGD"]) / (net["all"] - net["SGD"]) for name in share}
-for title, shares in (("MLP", share), ("ResNet", part)):
-    print(
-        f"{title}: the first layer alone gives {shares['first']:.0%} of the gain, the rest alone {shares['rest']:.0%}"
-    )
+def shares_of_the_gain(net, measure):
+    """What the first layer alone and the rest alone give, as shares of what all layers give."""
+    mean = {
+        climbs: results.mean_and_spread(layers, f"{net} {climbs}", measure)[0]
+        for climbs in ("SGD", "all", "first", "rest")
+    }
+    gain = mean["all"] - mean["SGD"]
+    return (mean["first"] - mean["SGD"]) / gain, (mean["rest"] - mean["SGD"]) / gain
+
+
+first, rest = shares_of_the_gain("MLP", "linf 0.125")
+assert first > 0.85 > 0.75 > rest
+print(f"MLP:    the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
+first, rest = shares_of_the_gain("ResNet", "linf 0.0625")
+assert min(first, rest) > 0.6
+print(f"ResNet: the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
 
 # %% [markdown]
 # **Explain, and stay careful.** On the MLP the first layer alone does nearly all of it. That is what one would expect if SAM helps
@@ -441,48 +447,49 @@ for title, shares in (("MLP", share), ("ResNet", part)):
 # set: once for the best clean accuracy, as someone who knows of no attack would do, once for the best robust accuracy. SGD had nine
 # tries, SAM five values of rho with nine tries each.
 
+
 # %%
-tuned = {}
+def percent(name, measure="linf 0.125"):
+    """Mean and standard deviation over the ten runs of a setting, in per cent."""
+    return [100 * value for value in results.mean_and_spread(methods, name, measure)]
+
+
 for criterion in ("clean", "robust"):
     for method in ("SGD", "SAM", "AT", "input noise"):
         name = f"{method}, tuned ({criterion})"
-        tuned[name] = [100 * v for v in results.mean_and_spread(methods, name, "linf 0.125")]
-        clean_mean = 100 * results.mean_and_spread(methods, name, "clean")[0]
-        print(f"{name:30} clean {clean_mean:5.1f} %   linf 0.125: {tuned[name][0]:5.1f} ± {tuned[name][1]:.1f} %")
-assert tuned["SAM, tuned (clean)"][0] > tuned["SGD, tuned (clean)"][0]
-assert tuned["SAM, tuned (robust)"][0] > tuned["SGD, tuned (robust)"][0]
+        (clean_mean, _), (under_attack, spread) = percent(name, "clean"), percent(name)
+        print(f"{name:30} clean {clean_mean:5.1f} %", end="   ")
+        print(f"linf 0.125: {under_attack:5.1f} ± {spread:.1f} %")
 
 # %% [markdown]
 # With the usual learning rate, SAM 0.4 happens to *be* the tuned SAM, and SGD is better with another one: the lead of section 1 compares a
 # tuned method with an untuned one. What is left of it when both are tuned:
 
 # %%
-cleans = {m: 100 * results.mean_and_spread(methods, f"{m}, tuned (robust)", "clean")[0] for m in ("SGD", "SAM")}
-lead = {c: tuned[f"SAM, tuned ({c})"][0] - tuned[f"SGD, tuned ({c})"][0] for c in ("clean", "robust")}
-assert cleans["SAM"] > cleans["SGD"]
+lead = {
+    criterion: percent(f"SAM, tuned ({criterion})")[0] - percent(f"SGD, tuned ({criterion})")[0]
+    for criterion in ("clean", "robust")
+}
 assert 0 < lead["robust"] < points_gained
-longer, usual = (100 * results.mean_and_spread(methods, n, "linf 0.125")[0] for n in ("SGD, 4x as long", "SGD"))
-assert abs(longer - usual) < 3
-split_gap = max(
-    abs(sum(v[:5]) - sum(v[5:])) / 5
-    for v in (results.values(layers, f"MLP {name}", m) for name in mean for m in ("linf 0.0625", "linf 0.125"))
-)
-assert 0.03 < split_gap < 0.06
+assert 0 < lead["clean"] < points_gained
 print(f"SAM's lead at l_inf 0.125, in points: {points_gained:.1f} as first measured,")
-print(f"  {lead['clean']:.1f} both tuned for clean accuracy, {lead['robust']:.1f} both tuned for robust accuracy")
-print(f"SGD for 240 epochs instead of 60: {longer:.1f} % instead of {usual:.1f} %")
-print(f"Two splits of the data, same setting: up to {100 * split_gap:.1f} points apart")
+print(f"  {lead['clean']:.1f} with both tuned for clean accuracy,")
+print(f"  {lead['robust']:.1f} with both tuned for robust accuracy")
 
 # %%
-frontier = {
-    n: [results.mean_and_spread(methods, n, m)[0] for m in ("clean", "linf 0.125")] for n in tuned if "SGD" in n
-}
-usual_sam = [results.mean_and_spread(methods, "SAM 0.4", m)[0] for m in ("clean", "linf 0.125")]
-assert all(usual_sam[0] > c and usual_sam[1] > r for c, r in frontier.values())
-print("SAM 0.4 is better than both tuned SGDs, on clean and on attacked digits alike.")
+for criterion in ("clean", "robust"):  # the usual SAM beats both tuned SGDs, on clean and on attacked digits alike
+    for measure in ("clean", "linf 0.125"):
+        assert percent("SAM 0.4", measure)[0] > percent(f"SGD, tuned ({criterion})", measure)[0]
+longer, usual = percent("SGD, 4x as long")[0], percent("SGD")[0]
+assert abs(longer - usual) < 3
+print(f"SGD for 240 epochs instead of 60: {longer:.1f} % instead of {usual:.1f} %")
+same = [results.values(layers, f"MLP {climbs}", "linf 0.0625") for climbs in ("SGD", "all", "first", "rest")]
+split_gap = max(abs(sum(v[:5]) - sum(v[5:])) / 5 for v in same)
+assert 0.03 < split_gap < 0.06
+print(f"Two splits of the data, same setting: up to {100 * split_gap:.1f} points apart")
 
 # %% [markdown]
-# So quote about seven points, not twelve. Part of what SAM gives can be had from a larger learning rate, or from weight decay, which
+# So quote about seven points, not eleven. Part of what SAM gives can be had from a larger learning rate, or from weight decay, which
 # costs clean digits. More gradient computations alone (240 epochs) give nothing.
 #
 # *What do the error bars cover?* Another seed: other initial weights, other batches. They do not cover another data set, another
