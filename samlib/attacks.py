@@ -7,11 +7,8 @@ it fails, another may succeed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from samlib.balls import L2, Linf, make_ball, per_example, project_pixels
 from samlib.checks import (
@@ -22,71 +19,10 @@ from samlib.checks import (
     check_logits,
     check_radius,
 )
-from samlib.losses import Loss, make_loss
+from samlib.loops import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.losses import make_loss
 
-Model = Callable[[Tensor], Tensor]
-
-
-@contextmanager
-def attack_mode(model: Model) -> Iterator[None]:
-    """Evaluation mode and frozen parameters inside; afterwards every module and parameter as it was.
-
-    Frozen, because a compiled model would otherwise compute weight gradients that nobody asks for. Each module's
-    own mode comes back, so that a BatchNorm that was frozen on purpose stays frozen.
-    """
-    if not isinstance(model, nn.Module):
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-        return
-    modes = [(module, module.training) for module in model.modules()]
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    try:
-        model.eval()
-        for p in trainable:
-            p.requires_grad_(False)
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        for p in trainable:
-            p.requires_grad_(True)
-        for module, training in modes:
-            module.training = training
-
-
-def ascend(
-    model: Model,
-    x: Tensor,
-    y: Tensor,
-    ball: Linf | L2,
-    *,
-    start: Tensor,
-    steps: int,
-    step_size: float | Tensor,
-    loss: Loss,
-    targets: Tensor | None = None,
-    keep: str = "last",
-) -> tuple[Tensor, Tensor | None]:
-    """Projected gradient ascent on `loss` from `start`: the bare loop, without checks, to be run in `attack_mode`.
-
-    Returns:
-        The image kept, (n, ...), and with keep="best" its loss (n,). "best" is each example's highest loss on the
-        way; it costs one forward pass more, to see the last iterate.
-    """
-    x_adv, best, best_loss = start, start, None
-    step_size = per_example(step_size, x)
-    for step in range(steps + (keep == "best")):
-        x_adv = x_adv.detach().requires_grad_(step < steps)
-        with torch.set_grad_enabled(step < steps):
-            # a view, since torch's module hooks (its FLOP counter has some) cannot watch a leaf inside autograd.grad
-            values = loss(model(x_adv.view_as(x_adv)), y, targets)
-        if keep == "best":
-            better = values > best_loss if best_loss is not None else torch.ones_like(values, dtype=torch.bool)
-            best = torch.where(per_example(better, x), x_adv.detach(), best)
-            best_loss = torch.where(better, values.detach(), best_loss) if best_loss is not None else values.detach()
-        if step < steps:
-            (gradient,) = torch.autograd.grad(values.sum(), x_adv)  # a sum: an image's step ignores its batch
-            x_adv = project_pixels(ball, x, x_adv.detach() + step_size * ball.steepest(gradient))
-    return (best, best_loss) if keep == "best" else (x_adv.detach(), None)
+__all__ = ["Model", "apgd", "ascend", "attack_mode", "default_generator", "fgsm", "pgd", "square"]
 
 
 def _checked_once(model: Model, y: Tensor) -> Model:
@@ -239,3 +175,136 @@ def pgd(
             value[rows[better]] = again_value[better]
             stands[rows] = again_stands
     return x_adv
+
+
+def one_for_each(eps: float | Tensor, x: Tensor) -> Tensor:
+    """The radius as (n,), one for each image."""
+    return eps if isinstance(eps, Tensor) else torch.full((len(x),), eps, dtype=x.dtype, device=x.device)
+
+
+def apgd(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float | Tensor,
+    norm: str = "linf",
+    steps: int = 100,
+    loss: str = "ce",
+    targets: Tensor | None = None,
+    restarts: int = 1,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Auto-PGD: gradient ascent with momentum that finds each image's step length itself, from a random start.
+
+    There is no step size to choose, and so none to choose badly. An image is done as soon as the model errs on it; the
+    model is attacked in evaluation mode, and its modes, parameters and their gradients are as before afterwards.
+
+    Args:
+        model: images (n, ...) -> logits (n, classes); it normalises inside.
+        x: images, float32 or float64, (n, ...), pixels in [0, 1].
+        y: labels, int64, (n,).
+        eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
+        norm: "linf" or "l2".
+        steps: gradient steps; each costs a forward and a backward pass.
+        loss: "ce", "margin" or "dlr" (losses.py).
+        targets: int64, (n,): climb towards these classes. An image counts as broken whichever wrong class wins.
+        restarts: runs in all; from the second on, only images that still stand are attacked again.
+        generator: draws the random starts; a fresh one with seed 0 if None.
+
+    Returns:
+        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on where
+        one was found, else the one of highest loss (of the last run).
+
+    Raises:
+        ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.
+
+    Source: Croce and Hein 2020, arXiv 2003.01690.
+    """
+    check_classifier_input(model, x, y)
+    eps = check_radius("eps", eps, x)
+    ball = make_ball(norm, 1.0)
+    check_count("steps", steps)
+    check_count("restarts", restarts)
+    objective = make_loss(loss)
+    generator = default_generator(generator)
+    if targets is not None:
+        check_labels(targets, x, "targets")
+
+    with attack_mode(model):
+        x, y, eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
+        forward = _checked_once(model, y if targets is None else torch.maximum(y, targets))
+        x_adv, rows = x.clone(), torch.arange(len(x), device=x.device)
+        for _ in range(restarts):
+            start = random_start(ball, x, eps, generator)
+            x_adv[rows] = adaptive_ascent(
+                forward,
+                x[rows],
+                y[rows],
+                eps[rows],
+                norm,
+                start=start[rows],
+                steps=steps,
+                loss=objective,
+                targets=None if targets is None else targets[rows],
+            )
+            if restarts > 1:
+                with torch.no_grad():
+                    rows = rows[forward(x_adv[rows]).argmax(1) == y[rows]]
+                if not len(rows):
+                    break
+    return x_adv
+
+
+def random_start(unit_ball: Linf | L2, x: Tensor, eps: Tensor, generator: torch.Generator) -> Tensor:
+    """A point drawn uniformly from the ball of radius eps, (n,), around each image, then brought into the pixel range.
+
+    Drawn for all images at once and before any batch is cut, so that no batch size changes what an image is given.
+    """
+    offset = unit_ball.random_start(x, generator) * per_example(eps, x)
+    return (x + offset).clamp(0, 1)
+
+
+def square(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float | Tensor,
+    norm: str = "linf",
+    queries: int = 1000,
+    loss: str = "margin",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Random search without gradients: repaint a random square, keep it if the loss rises; the squares shrink on the way.
+
+    Only the model's answers are used, so vanishing or misleading gradients do not stop it. An image is done as soon
+    as the model errs on it. The same squares are tried on every image.
+
+    Args:
+        model: images (n, ...) -> logits (n, classes); it normalises inside. It need not be differentiable.
+        x: images, float32 or float64, (n, ...), pixels in [0, 1]; a vector is taken as one line of pixels.
+        y: labels, int64, (n,).
+        eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
+        norm: "linf" or "l2".
+        queries: forward passes for each image, the first one included.
+        loss: "margin", "ce" or "dlr" (losses.py).
+        generator: draws the search; a fresh one with seed 0 if None.
+
+    Returns:
+        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on where
+        one was found, else the one of highest loss.
+
+    Raises:
+        ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.
+
+    Source: Andriushchenko et al. 2020, arXiv 1912.00049.
+    """
+    check_classifier_input(model, x, y)
+    eps = check_radius("eps", eps, x)
+    make_ball(norm, eps)
+    check_count("queries", queries)
+    objective = make_loss(loss)
+    proposals = draw_proposals(x, norm, queries, default_generator(generator))
+    with attack_mode(model), torch.no_grad():
+        x, y, eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
+        forward = _checked_once(model, y)
+        return random_search(forward, x, y, eps, norm, proposals=proposals, loss=objective)

@@ -125,6 +125,12 @@ def check_logits(logits: object, y: Tensor) -> None:
             f"labels must lie in 0 .. {logits.shape[1] - 1}."
         )
     values = logits.detach().float()
+    broken = int(values.isnan().any(1).sum())
+    if broken:
+        raise ValueError(
+            f"model returned NaN logits for {broken} of {len(y)} images, so what it answers is not defined; "
+            "look for a division by zero or an overflow inside it, or for weights that training has driven to NaN."
+        )
     sums_to_one = (values.sum(1) - 1).abs() < 1e-3
     if bool(((values >= 0).all(1) & sums_to_one).all()):
         raise ValueError(

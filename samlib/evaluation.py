@@ -1,32 +1,55 @@
 """Clean and robust accuracy.
 
 Robust accuracy is estimated from above: an image counts as robust while no attack has broken it. One attack flatters
-some models (cross-entropy the certain ones, a margin others), so the worst over a union is reported, and each later attack
-works only on what the earlier ones left standing.
+some models (cross-entropy the certain ones, gradients the flat ones), so the worst over a union is reported, and each later
+attack works only on what the earlier ones left standing. What an attack returns is judged by a forward pass of its own.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import html
+import io
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm.auto import tqdm
 
-from samlib.attacks import Model, attack_mode, default_generator, pgd
+from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import make_ball
-from samlib.checks import check_classifier_input, check_count, check_logits, check_number, check_radius
-from samlib.losses import make_loss, margin
+from samlib.checks import (
+    check_choice,
+    check_classifier_input,
+    check_count,
+    check_logits,
+    check_number,
+    check_radius,
+)
+from samlib.loops import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.losses import make_loss
+from samlib.training import write_atomically
+
+KINDS = {"pgd": "PGD", "apgd": "APGD", "square": "Square"}
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One PGD attack of a union: its loss, steps, the length of a step in units of eps, and restarts.
+    """One attack of a union.
 
-    With `targets` = k it is run k times, each time towards the next most likely wrong class. Steps of eps / 4 are long enough
-    to leave a bad region and, since the best iterate is kept, lose nothing: on the digits they break up to one image
-    in a hundred more than steps of 2.5 eps / steps, and come within two images of AutoAttack.
+    `kind`: "pgd", "apgd" or "square"; `steps`: gradient steps, or queries for "square"; `step`: length of a step of "pgd" in units
+    of eps. With `targets` = k it is run k times, each time towards the next most likely wrong class. `if_masked`: run only if
+    a gradient-free attack before it broke more than one in a hundred of the images that it tried, which gradients had left standing:
+    then gradients are no guide here.
+
+    Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on the digits
+    they break up to one image in a hundred more than steps of 2.5 eps / steps.
     """
 
     loss: str = "ce"
@@ -34,6 +57,8 @@ class Attack:
     step: float = 0.25
     restarts: int = 1
     targets: int = 0
+    kind: str = "pgd"
+    if_masked: bool = False
 
     def __post_init__(self) -> None:
         make_loss(self.loss)
@@ -41,33 +66,518 @@ class Attack:
         check_number("step", self.step, open_low=True)
         check_count("restarts", self.restarts)
         check_count("targets", self.targets, low=0)
+        check_choice("kind", self.kind, KINDS)
+        if self.kind == "square" and self.targets:
+            raise ValueError(f"targets is {self.targets}, but kind 'square' takes none; leave it out.")
+
+    def __str__(self) -> str:
+        size = f"{self.steps} {'queries' if self.kind == 'square' else 'steps'}"
+        towards = f", {self.targets} targets" if self.targets else ""
+        again = f", {self.restarts} runs" if self.restarts > 1 else ""
+        return f"{KINDS[self.kind]} {self.loss}{towards}, {size}{again}"
 
 
-STANDARD = (Attack("ce"), Attack("margin"), Attack("margin", targets=3))
+PGD_UNION = (Attack("ce"), Attack("margin"), Attack("margin", targets=3))
+
+BUDGETS: dict[str, tuple[Attack, ...]] = {
+    "quick": (
+        Attack("margin", steps=20, kind="apgd"),
+        Attack("ce", steps=20, kind="apgd"),
+        Attack("margin", steps=10, targets=3, kind="apgd"),
+        Attack("margin", steps=100, kind="square"),
+    ),
+    "standard": (
+        Attack("margin", steps=40, kind="apgd"),
+        Attack("ce", steps=40, kind="apgd"),
+        Attack("margin", steps=20, targets=9, kind="apgd"),
+        Attack("margin", steps=300, kind="square"),
+        Attack("margin", steps=5000, kind="square", if_masked=True),
+    ),
+}
 
 
-def _predict(model: Model, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-    """Logits of all images, (n, classes)."""
-    parts = []
-    with attack_mode(model), torch.no_grad():
-        for batch, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
-            parts.append(model(batch))
-            check_logits(parts[-1], labels)
-    return torch.cat(parts)
+# ---- clean accuracy --------------------------------------------------------------------------------------------------
 
 
-def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int = 1024) -> float:
+def default_batch_size(x: Tensor) -> int:
+    """As many images as have about a million numbers together: 1024 digits, 341 CIFAR images."""
+    return max(1, min(1024, 2**20 // x[0].numel()))
+
+
+def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int | None = None) -> float:
     """Share of images that the model, in evaluation mode, classifies correctly, in [0, 1].
 
     Args:
         model: images (n, ...) -> logits (n, classes).
         x, y: images with pixels in [0, 1], float32 or float64, (n, ...); labels, int64, (n,).
-        batch_size: images in one forward pass.
+        batch_size: images in one forward pass; by the size of an image if None.
     """
     check_classifier_input(model, x, y)
-    check_count("batch_size", batch_size)
-    logits = _predict(model, x, y, batch_size)
+    batch_size = default_batch_size(x) if batch_size is None else check_count("batch_size", batch_size)
+    with attack_mode(model), torch.no_grad():
+        logits = _predict(_Counted(model), x, y, batch_size)
     return float((logits.argmax(1) == y).double().mean())
+
+
+class _Counted:
+    """The model, with its passes counted in images, and an error of its own told apart from ours."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.forward, self.backward = model, 0, 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        try:
+            logits = self.model(x)
+        except Exception as error:
+            if _out_of_memory(error):
+                raise
+            raise RuntimeError(
+                f"model raised {type(error).__name__} on a batch of {len(x)} images, shape {tuple(x.shape)}: {error} "
+                "An evaluation shows the model batches of any size from 1 to batch_size, since only images that still stand "
+                "are attacked: let the model take each of them, or wrap it in a function that pads the batch and cuts the logits."
+            ) from error
+        self.forward += len(x)
+        if x.requires_grad:
+            self.backward += len(x)
+            if not isinstance(logits, Tensor) or not logits.requires_grad:
+                raise ValueError(
+                    "model returned logits that do not depend on x by differentiable operations; no gradient can be taken. "
+                    "Attacks of kind 'square' need none."
+                )
+        return logits
+
+
+def _out_of_memory(error: Exception) -> bool:
+    known = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
+    return known or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())
+
+
+def _halving(call: Callable[[Tensor], Any], rows: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Any]]:
+    """`call` on batches of `rows`; a batch that does not fit into memory is cut in half, and so are all after it."""
+    while len(rows):
+        batch = rows[:batch_size]
+        try:
+            result = call(batch)
+        except Exception as error:
+            if not _out_of_memory(error) or len(batch) == 1:
+                raise
+            batch_size = (len(batch) + 1) // 2
+            continue
+        yield batch, result
+        rows = rows[len(batch) :]
+
+
+def in_batches(call: Callable[[Tensor], Tensor], n: int, batch_size: int, device: torch.device) -> Tensor:
+    """`call` on the row numbers 0 .. n - 1, a batch at a time; its results joined."""
+    return torch.cat([part for _, part in _halving(call, torch.arange(n, device=device), batch_size)])
+
+
+def _predict(model: Model, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+    """Logits of all images, (n, classes), looked at."""
+
+    def predict(rows: Tensor) -> Tensor:
+        logits = model(x[rows])
+        check_logits(logits, y[rows])
+        return logits
+
+    return in_batches(predict, len(x), batch_size, x.device)
+
+
+# ---- the report ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Row:
+    """What one attack did: images tried and broken, its steps (or queries), passes in images, and time."""
+
+    attack: str
+    steps: int
+    tried: int = 0
+    broke: int = 0
+    forward: int = 0
+    backward: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Report:
+    """What an evaluation found. `print` it, or leave it at the end of a cell.
+
+    Attributes:
+        clean, robust: shares of the images, in [0, 1]; until `finished`, `robust` is what is left so far, an upper bound.
+        stands: which images withstood everything so far, bool, (n,).
+        attacks: one row for each attack.
+        finished: False if the evaluation was interrupted.
+    """
+
+    clean: float
+    robust: float
+    stands: Tensor
+    attacks: list[Row]
+    eps: float | tuple[float, float]
+    norm: str
+    finished: bool
+    _state: dict[str, Any] = field(repr=False)
+
+    HEAD = ("attack", "tried", "broke", "passes forward", "backward", "seconds")
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        rows = [
+            (r.attack, f"{r.tried:,}", f"{r.broke:,}", f"{r.forward:,}", f"{r.backward:,}", f"{r.seconds:.2f}")
+            for r in self.attacks
+        ]
+        total = [sum(getattr(r, name) for r in self.attacks) for name in ("broke", "forward", "backward")]
+        seconds = sum(r.seconds for r in self.attacks)
+        return [*rows, ("all", f"{len(self.stands):,}", *(f"{value:,}" for value in total), f"{seconds:.2f}")]
+
+    def _summary(self) -> str:
+        eps = f"{self.eps:g}" if isinstance(self.eps, float) else f"{self.eps[0]:g} to {self.eps[1]:g}"
+        so_far = "" if self.finished else " so far (interrupted: an upper bound)"
+        return (
+            f"{self.norm}, eps {eps}, {len(self.stands):,} images: clean {100 * self.clean:.1f} %, "
+            f"robust {100 * self.robust:.1f} %{so_far}"
+        )
+
+    def __str__(self) -> str:
+        return f"{self._summary()}\n{text_table(self.HEAD, self._cells())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._summary(), self.HEAD, self._cells())
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right_from: int = 1) -> str:
+    """Columns in line; from column `right_from` on, flush right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [
+            c.rjust(w) if i >= right_from else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def html_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], right_from: int = 1) -> str:
+    """The same as an HTML table."""
+
+    def line(row: Sequence[str], tag: str) -> str:
+        sides = ["left" if i < right_from else "right" for i in range(len(row))]
+        cells = (f'<{tag} style="text-align:{s}">{html.escape(c)}</{tag}>' for c, s in zip(row, sides, strict=True))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<p>{html.escape(caption)}</p><table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>"
+
+
+# ---- the evaluation --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One run of one attack: towards one rank of the wrong classes, or untargeted."""
+
+    index: int
+    attack: int
+    rank: int | None
+    seed: int
+    first: bool  # of its attack
+
+
+class _Evaluation:
+    """An evaluation, one batch at a time. All that it knows is, for each image, which passes it has had and which broke it."""
+
+    FORMAT = "samlib.evaluation 1"
+
+    def __init__(
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        eps: float | Tensor,
+        norm: str,
+        attacks: tuple[Attack, ...],
+        batch_size: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.raw_model, self.model = model, _Counted(model)
+        self.x, self.y, self.eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
+        self.norm, self.attacks, self.batch_size = norm, attacks, batch_size
+        with attack_mode(model), torch.no_grad():
+            logits = _predict(self.model, self.x, self.y, batch_size)
+            probe = self.x[: min(batch_size, 64)]
+            self.random = not torch.allclose(self.model(probe), self.model(probe), rtol=1e-3, atol=1e-3)
+        self.correct = logits.argmax(1) == y
+        wrong_first = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
+        self.ranking = wrong_first[:, :-1]  # the wrong classes, likely ones first
+        order = [
+            (i, rank)
+            for i, attack in enumerate(attacks)
+            for _ in range(attack.restarts)
+            for rank in (range(min(attack.targets, self.ranking.shape[1])) if attack.targets else [None])
+        ]
+        seeds = torch.randint(2**62, (len(order),), generator=generator, device=generator.device).tolist()
+        self.passes = [
+            _Pass(k, i, rank, seed, first=k == 0 or order[k - 1][0] != i)
+            for k, ((i, rank), seed) in enumerate(zip(order, seeds, strict=True))
+        ]
+        self.done = torch.zeros_like(y)  # passes that each image has had, or did not need
+        self.broken_by = torch.full_like(y, -1)
+        self.rows = [Row(str(attack), attack.steps) for attack in attacks]
+
+    @property
+    def stands(self) -> Tensor:
+        return self.correct & (self.broken_by < 0)
+
+    def waiting(self, one: _Pass) -> Tensor:
+        """The images that this pass is still to attack. In a ball of radius 0 there is nothing to look for."""
+        return (self.stands & (self.done <= one.index) & (self.eps > 0)).nonzero().squeeze(1)
+
+    def masked(self, before: _Pass) -> bool:
+        """Whether random search, in an earlier pass, broke more than one in a hundred of those that gradients left standing."""
+        searches = [p.index for p in self.passes[: before.index] if self.attacks[p.attack].kind == "square"]
+        broke = sum(int((self.broken_by == index).sum()) for index in searches)
+        left = int(self.stands.sum())
+        return broke > 0.01 * (broke + left)
+
+    def run(self, after_batch: Callable[[], None], on_pass: Callable[[], None]) -> None:
+        """All that is left to do; `after_batch` is called whenever something is done."""
+        with attack_mode(self.raw_model):
+            for one in self.passes:
+                if not self.attacks[one.attack].if_masked or self.masked(one):
+                    rows = self.waiting(one)
+                    if len(rows):
+                        self._run_pass(one, rows, after_batch)
+                on_pass()
+
+    def _run_pass(self, one: _Pass, rows: Tensor, after_batch: Callable[[], None]) -> None:
+        attack, row = self.attacks[one.attack], self.rows[one.attack]
+        generator = torch.Generator().manual_seed(one.seed)
+        draws = self._draw(attack, generator)
+        start, model = time.perf_counter(), self.model
+        model.forward = model.backward = 0
+        for batch, broken in _halving(lambda rows: self._attack(attack, one.rank, rows, draws), rows, self.batch_size):
+            self.broken_by[batch[broken]] = one.index
+            self.done[batch] = one.index + 1
+            now = time.perf_counter()
+            if one.first:
+                row.tried += len(batch)
+            row.broke += int(broken.sum())
+            row.forward, row.backward = row.forward + model.forward, row.backward + model.backward
+            row.seconds += now - start
+            start, model.forward, model.backward = now, 0, 0
+            after_batch()
+
+    def _draw(self, attack: Attack, generator: torch.Generator) -> Any:
+        """The random numbers of a pass: for all images, before any batch is cut, so that the batch size changes nothing."""
+        if attack.kind == "square":
+            return draw_proposals(self.x, self.norm, attack.steps, generator)
+        return random_start(make_ball(self.norm, 1.0), self.x, self.eps, generator)
+
+    def _attack(self, attack: Attack, rank: int | None, rows: Tensor, draws: Any) -> Tensor:
+        """Attack some images. Returns which of them the model errs on when it is shown the result once more, (batch,).
+
+        A model with noise inside must not be left at the first error, which may be luck: there the image of highest loss counts.
+        """
+        x, y, eps = self.x[rows], self.y[rows], self.eps[rows]
+        loss, stop = make_loss(attack.loss), not self.random
+        targets = None if rank is None else self.ranking[rows, rank]
+        if attack.kind == "square":
+            x_adv = random_search(self.model, x, y, eps, self.norm, proposals=draws, loss=loss, stop=stop)
+        elif attack.kind == "apgd":
+            x_adv = adaptive_ascent(
+                self.model,
+                x,
+                y,
+                eps,
+                self.norm,
+                start=draws[rows],
+                steps=attack.steps,
+                loss=loss,
+                targets=targets,
+                stop=stop,
+            )
+        else:
+            x_adv, _ = ascend(
+                self.model,
+                x,
+                y,
+                make_ball(self.norm, eps),
+                start=draws[rows],
+                steps=attack.steps,
+                step_size=attack.step * eps,
+                loss=loss,
+                targets=targets,
+                keep="best",
+            )
+        with torch.no_grad():
+            logits = self.model(x_adv)
+        check_logits(logits, y)
+        return logits.argmax(1) != y
+
+    # -- what can be put away and taken up again
+
+    @functools.cached_property
+    def identity(self) -> dict[str, str]:
+        """What must agree for an evaluation to be the same one. The batch size need not."""
+        return {
+            "model": _model_hash(self.raw_model, self.correct),
+            "images and labels": _hash(self.x, self.y),
+            "eps": _hash(self.eps),
+            "norm": self.norm,
+            "attacks": "; ".join(map(repr, self.attacks)),
+            "seed": str([one.seed for one in self.passes]),
+        }
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "format": self.FORMAT,
+            "identity": self.identity,
+            "done": self.done.cpu(),
+            "broken_by": self.broken_by.cpu(),
+            "rows": [vars(row).copy() for row in self.rows],
+        }
+
+    def take_up(self, state: Any, name: str) -> None:
+        """Go on from a state; `name` says in errors where it came from."""
+        if not isinstance(state, dict) or state.get("format") != self.FORMAT:
+            raise ValueError(
+                f"{name} was not written by samlib.evaluate; choose another name for this evaluation's file."
+            )
+        ours, theirs = self.identity, state["identity"]
+        differ = [key for key in ours if ours[key] != theirs.get(key)]
+        if differ:
+            raise ValueError(
+                f"{name} belongs to another evaluation: {', '.join(differ)} differ. "
+                "Choose another name for this evaluation's file, or remove the old one."
+            )
+        self.done, self.broken_by = state["done"].to(self.done.device), state["broken_by"].to(self.done.device)
+        self.rows = [Row(**row) for row in state["rows"]]
+
+    def report(self, finished: bool) -> Report:
+        low, high = self.eps.aminmax()
+        stands = self.stands
+        return Report(
+            clean=float(self.correct.double().mean()),
+            robust=float(stands.double().mean()),
+            stands=stands,
+            attacks=[Row(**vars(row)) for row in self.rows],
+            eps=float(low) if low == high else (float(low), float(high)),
+            norm=self.norm,
+            finished=finished,
+            _state=self.state(),
+        )
+
+
+def _hash(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _model_hash(model: Model, correct: Tensor) -> str:
+    """Architecture and weights; of a plain function, its name and which images it gets right."""
+    if not isinstance(model, nn.Module):
+        return getattr(model, "__qualname__", type(model).__qualname__) + _hash(correct)
+    named = sorted(model.state_dict().items())
+    text = repr(model) + " ".join(name for name, _ in named)
+    return hashlib.sha256(text.encode()).hexdigest() + _hash(*(value for _, value in named))
+
+
+def _prepare(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float | Tensor,
+    norm: str,
+    budget: str,
+    attacks: Sequence[Attack] | None,
+    batch_size: int | None,
+    generator: torch.Generator | None,
+) -> _Evaluation:
+    """Check what came from outside; nothing is attacked yet."""
+    check_classifier_input(model, x, y)
+    eps = check_radius("eps", eps, x)
+    make_ball(norm, eps)
+    batch_size = default_batch_size(x) if batch_size is None else check_count("batch_size", batch_size)
+    check_choice("budget", budget, BUDGETS)
+    attacks = BUDGETS[budget] if attacks is None else attacks
+    if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
+        raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.evaluation.Attack.")
+    return _Evaluation(model, x, y, eps, norm, tuple(attacks), batch_size, default_generator(generator))
+
+
+def evaluate(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    eps: float | Tensor,
+    norm: str = "linf",
+    budget: str = "standard",
+    attacks: Sequence[Attack] | None = None,
+    batch_size: int | None = None,
+    generator: torch.Generator | None = None,
+    checkpoint: str | Path | None = None,
+    resume: Report | None = None,
+    progress: bool = False,
+) -> Report:
+    """Robust accuracy with a report: what each attack tried, broke and cost. Other arguments as for `robust_accuracy`.
+
+    An interruption loses nothing but the batch at work. Interrupted from the keyboard, an evaluation without `checkpoint` returns
+    the report so far, with `finished` False; call again with `resume=report` to go on. With `checkpoint` the interruption
+    goes through, and the same call goes on from the file. Either way the numbers are those of an uninterrupted evaluation.
+    (A model that draws random numbers of its own starts those anew.)
+
+    Args:
+        checkpoint: file to save to after every batch and to go on from if it exists.
+        resume: an unfinished report of the same evaluation.
+        progress: show a progress bar over the passes (one for each attack, run and target).
+
+    Raises:
+        ValueError, TypeError: an argument is not as said, or the checkpoint or report is of another evaluation.
+        RuntimeError: the model fails on some batch. A batch too large for the memory is halved instead.
+        OSError: the checkpoint cannot be written.
+    """
+    evaluation = _prepare(model, x, y, eps, norm, budget, attacks, batch_size, generator)
+    path = None if checkpoint is None else Path(checkpoint)
+    if resume is not None:
+        if not isinstance(resume, Report):
+            raise TypeError(f"resume is a {type(resume).__name__}; it must be a Report of samlib.evaluate.")
+        evaluation.take_up(resume._state, "resume")
+    if path is not None and path.exists():
+        evaluation.take_up(_read(path), f"checkpoint={str(path)!r}")
+
+    def save() -> None:
+        if path is not None:
+            buffer = io.BytesIO()
+            torch.save(evaluation.state(), buffer)
+            write_atomically(path, buffer.getvalue(), "checkpoint")
+
+    with tqdm(total=len(evaluation.passes), desc=f"{norm} attacks", unit="pass", disable=not progress) as bar:
+
+        def on_pass() -> None:
+            bar.set_postfix(robust=f"{evaluation.stands.double().mean():.1%}", refresh=False)
+            bar.update()
+
+        try:
+            save()
+            evaluation.run(save, on_pass)
+        except KeyboardInterrupt:
+            if path is not None:
+                raise
+            return evaluation.report(finished=False)
+    return evaluation.report(finished=True)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return torch.load(path, weights_only=True)
+    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
+        raise ValueError(
+            f"checkpoint={str(path)!r} is not a whole checkpoint ({type(error).__name__}: {error}); "
+            "remove it or choose another name to start anew."
+        ) from error
 
 
 def survivors(
@@ -76,51 +586,18 @@ def survivors(
     y: Tensor,
     eps: float | Tensor,
     norm: str = "linf",
-    attacks: Sequence[Attack] = STANDARD,
-    batch_size: int = 1024,
+    budget: str = "standard",
+    attacks: Sequence[Attack] | None = None,
+    batch_size: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Which images are classified correctly and withstand every attack: bool, (n,).
 
     Arguments as for `robust_accuracy`.
     """
-    check_classifier_input(model, x, y)
-    eps = check_radius("eps", eps, x)
-    make_ball(norm, eps)
-    check_count("batch_size", batch_size)
-    if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
-        raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.evaluation.Attack.")
-    generator = default_generator(generator)
-    logits = _predict(model, x, y, batch_size)
-    stands = logits.argmax(1) == y
-    ranking = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)  # wrong classes, likely ones first
-
-    def attack_all(attack: Attack, rank: int | None) -> None:
-        if not stands.any():
-            return
-        for rows in stands.nonzero().squeeze(1).split(batch_size):
-            eps_ = eps[rows] if isinstance(eps, Tensor) else eps
-            targets = None if rank is None else ranking[rows, rank]
-            x_adv = pgd(
-                model,
-                x[rows],
-                y[rows],
-                eps_,
-                norm,
-                attack.steps,
-                attack.step * eps_,
-                restarts=attack.restarts,
-                loss=attack.loss,
-                targets=targets,
-                generator=generator,
-            )
-            stands[rows] = margin(_predict(model, x_adv, y[rows], batch_size), y[rows]) < 0
-
-    for attack in attacks:
-        ranks = range(min(attack.targets, logits.shape[1] - 1)) if attack.targets else [None]
-        for rank in ranks:
-            attack_all(attack, rank)
-    return stands
+    evaluation = _prepare(model, x, y, eps, norm, budget, attacks, batch_size, generator)
+    evaluation.run(lambda: None, lambda: None)
+    return evaluation.stands
 
 
 def robust_accuracy(
@@ -129,28 +606,34 @@ def robust_accuracy(
     y: Tensor,
     eps: float | Tensor,
     norm: str = "linf",
-    attacks: Sequence[Attack] = STANDARD,
-    batch_size: int = 1024,
+    budget: str = "standard",
+    attacks: Sequence[Attack] | None = None,
+    batch_size: int | None = None,
     generator: torch.Generator | None = None,
 ) -> float:
     """Share of images that are classified correctly and that no attack of a union breaks, in [0, 1].
 
-    An upper bound: what a stronger attack would find is not known. The default union is PGD with 40 steps of eps / 4
-    from a random start on cross-entropy, on the margin, and on the margin towards each of the three most likely wrong classes.
+    An upper bound: what a stronger attack would find is not known. `diagnose` tells whether to trust it.
 
     Args:
         model: images (n, ...) -> logits (n, classes); it normalises inside and is attacked in evaluation mode.
         x, y: images with pixels in [0, 1], float32 or float64, (n, ...); labels, int64, (n,).
         eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
         norm: "linf" or "l2".
-        attacks: the union, in the order in which they are tried.
-        batch_size: images attacked at once.
-        generator: draws the random starts; a fresh one with seed 0 if None.
+        budget: "standard", or "quick" at about a fifth of the cost (`BUDGETS` says which attacks).
+        attacks: the union, in the order in which they are tried; the budget's if None.
+        batch_size: images attacked at once; by the size of an image if None. It does not change the result.
+        generator: seeds the attacks; a fresh one with seed 0 if None.
 
     Raises:
         ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.
+        RuntimeError: the model fails on some batch. A batch too large for the memory is halved instead.
     """
-    return float(survivors(model, x, y, eps, norm, attacks, batch_size, generator).double().mean())
+    return float(survivors(model, x, y, eps, norm, budget, attacks, batch_size, generator).double().mean())
+
+
+# Where along a curve an image breaks, a cheap attack tells well enough for the dear ones to begin there.
+SCOUT = (Attack("margin", steps=10, kind="apgd"),)
 
 
 def robust_curve(
@@ -159,14 +642,17 @@ def robust_curve(
     y: Tensor,
     eps: Sequence[float],
     norm: str = "linf",
-    attacks: Sequence[Attack] = STANDARD,
-    batch_size: int = 1024,
+    budget: str = "standard",
+    attacks: Sequence[Attack] | None = None,
+    batch_size: int | None = None,
     generator: torch.Generator | None = None,
 ) -> list[float]:
     """Robust accuracy at each of several radii, in increasing order; other arguments as for `robust_accuracy`.
 
-    What breaks an image in a small ball breaks it in a larger one too, so only survivors are attacked again, and
-    the curve never rises.
+    What breaks an image breaks it in every larger ball too, and an image that stands in a ball stands in every smaller one.
+    So each image has one radius at which it breaks; a cheap attack guesses it, and the union is tried on the
+    radius just below, then on the next smaller one if that breaks it too. The curve never rises, and most images are attacked
+    by the whole union once, not once for each radius.
 
     Raises:
         ValueError: `eps` is empty or does not increase.
@@ -174,13 +660,24 @@ def robust_curve(
     radii = [check_number("eps", e) for e in eps]
     if not radii or any(b <= a for a, b in itertools.pairwise(radii)):
         raise ValueError(f"eps is {list(eps)}; it must hold at least one radius, in increasing order.")
-    check_classifier_input(model, x, y)
+    first = _prepare(model, x, y, radii[0], norm, budget, attacks, batch_size, generator)
     generator = default_generator(generator)
-    stands = torch.ones(len(x), dtype=torch.bool, device=x.device)
-    curve = []
-    for radius in radii:
-        rows = stands.nonzero().squeeze(1)
+
+    def attack(rows: Tensor, radius: Tensor, union: Sequence[Attack] | None) -> Tensor:
+        return survivors(model, x[rows], y[rows], radius, norm, budget, union, batch_size, generator)
+
+    # the number of radii that an image withstands
+    withstands = torch.where(first.correct, len(radii), 0)
+    unharmed = int(radii[0] == 0)  # there is nothing to attack at radius 0
+    for level in range(unharmed, len(radii)):
+        rows = (withstands > level).nonzero().squeeze(1)
         if len(rows):
-            stands[rows] = survivors(model, x[rows], y[rows], radius, norm, attacks, batch_size, generator)
-        curve.append(float(stands.double().mean()))
-    return curve
+            stood = attack(rows, x.new_full((len(rows),), radii[level]), SCOUT)
+            withstands[rows[~stood]] = level
+    rows = (withstands > unharmed).nonzero().squeeze(1)
+    while len(rows):
+        radius = x.new_tensor(radii)[withstands[rows] - 1]
+        rows = rows[~attack(rows, radius, attacks)]
+        withstands[rows] -= 1
+        rows = rows[withstands[rows] > unharmed]
+    return [float((withstands > level).double().mean()) for level in range(len(radii))]

@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from samlib import results
+from samlib.attacks import fgsm
 from samlib.checks import check_choice, check_count
 from samlib.data import load_digits, split
-from samlib.evaluation import PGD_UNION, robust_curve
+from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, robust_accuracy, robust_curve
 from samlib.kicks import Kick, kick_along, kick_of_batches, kicked_cross_entropy
 from samlib.models import MODELS
 from samlib.training import train, write_atomically
@@ -67,7 +68,7 @@ class Table:
     """
 
     settings: Callable[[int], list[Setting]]  # for a split of the data: what was tuned was tuned on its training part
-    measure: Callable[[nn.Module, Tensor, Tensor], dict[str, float]]
+    measure: Curves | Strengths
     seeds: int
     splits: tuple[int, ...] = (0,)
     validation: int = 0
@@ -125,6 +126,41 @@ class Curves:
             measured |= {f"{norm} {eps:g}": value for eps, value in zip(radii, robust, strict=True)}
         return measured
 
+    def protocol(self) -> dict[str, Any]:
+        return {"attacks": [asdict(attack) for attack in PGD_UNION]}
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """Clean accuracy, and robust accuracy at one radius as attacks of growing strength see it, each alone."""
+
+    eps: float
+    norm: str
+    attacks: dict[str, tuple[Attack, ...]]
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+        one_step = accuracy(model, fgsm(model, x, y, self.eps, self.norm), y)
+        return {"clean": accuracy(model, x, y), "FGSM": one_step} | {
+            name: robust_accuracy(model, x, y, self.eps, self.norm, attacks=union)
+            for name, union in self.attacks.items()
+        }
+
+    def protocol(self) -> dict[str, Any]:
+        attacks = {name: [asdict(attack) for attack in union] for name, union in self.attacks.items()}
+        return {"eps": self.eps, "norm": self.norm, "attacks": attacks}
+
+
+WEAK_TO_STRONG = {
+    "PGD-10": (Attack("ce", steps=10),),
+    "PGD-40": (Attack("ce"),),
+    "PGD-40 margin": (Attack("margin"),),
+    "APGD-40": (Attack("ce", kind="apgd"),),
+    "square 300": (Attack("margin", steps=300, kind="square"),),
+    "PGD union": PGD_UNION,
+    "quick": BUDGETS["quick"],
+    "standard": BUDGETS["standard"],
+}
+
 
 # ---- what is trained -------------------------------------------------------------------------------------------------
 
@@ -163,6 +199,12 @@ def tuning_table(_: int) -> list[Setting]:
         "input noise": [{"method": "input_noise", "sigma": sigma} for sigma in (0.1, 0.2, 0.3, 0.4)],
     }
     return grid(strengths, lr=(0.03, 0.1, 0.3), weight_decay=(5e-4, 5e-3, 2e-2))
+
+
+def attacks_table(part: int) -> list[Setting]:
+    """What is attacked by weaker and stronger attacks: SGD and SAM as usual and tuned, and what is stronger than both."""
+    wanted = ["SGD", "SAM 0.4", "AT linf 0.125", "input noise 0.2", "SGD, tuned (robust)", "SAM, tuned (robust)"]
+    return [setting for setting in methods_table(part) if setting.name in wanted]
 
 
 LAYERS = {  # network: its function, architecture, epochs, first layer, the rest, the measure that it is tuned by
@@ -304,6 +346,7 @@ TABLES = {
         ),
         seeds=10,
     ),
+    "attacks": Table(attacks_table, Strengths(0.125, "linf", WEAK_TO_STRONG), seeds=10),
     "layers_tuning": Table(
         layers_tuning_table, Curves({"linf": (0.0625, 0.125)}), seeds=3, splits=(0, 1), validation=200
     ),
@@ -365,7 +408,7 @@ def protocol(table: Table) -> dict[str, Any]:
     held_out = f"; measured on {table.validation} of the training images, set aside" if table.validation else ""
     return {
         "data": f"scikit-learn digits, 1,200 train / 597 test, stratified{held_out}",
-        "attacks": [asdict(attack) for attack in PGD_UNION],
+        **table.measure.protocol(),
         "settings": {
             name: found["split 0"] if all(one == found["split 0"] for one in found.values()) else found
             for name, found in variants.items()

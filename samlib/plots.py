@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; each goes with a line style and a marker of its own.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
@@ -187,10 +188,11 @@ class Mosaic:
         ax: the axes to fill.
         rows, columns: of tiles.
         size: pixels along the side of a tile.
+        outlined: a thin line around each tile instead of a grey frame, where the tiles hold light grey themselves.
     """
 
-    def __init__(self, ax: Axes, rows: int, columns: int, size: int = 8) -> None:
-        self.size, self.across, self.down = size, size + 3, size + 6
+    def __init__(self, ax: Axes, rows: int, columns: int, size: int = 8, *, outlined: bool = False) -> None:
+        self.size, self.across, self.down, self.outlined = size, size + 3, size + 6, outlined
         self.canvas = np.ones((rows * self.down + 1, columns * self.across, 3))
         self.image = ax.imshow(self.canvas, interpolation="nearest", aspect="equal")
         ax.set_axis_off()
@@ -201,12 +203,16 @@ class Mosaic:
             for r in range(rows)
             for c in range(columns)
         }
+        for r, c in self.captions if outlined else ():
+            corner = (c * self.across + 0.5, r * self.down + 5.5)
+            ax.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=BLACK, linewidth=1))
 
     def show(self, tiles: dict[tuple[int, int], tuple[np.ndarray, str, str]]) -> None:
         """Show {(row, column): (RGB image, caption, colour of the caption)}; places not named stay as they are."""
         for (r, c), (tile, caption, colour) in tiles.items():
             top, left = r * self.down + 6, c * self.across + 1
-            self.canvas[top - 1 : top + self.size + 1, left - 1 : left + self.size + 1] = 0.88  # a frame
+            if not self.outlined:
+                self.canvas[top - 1 : top + self.size + 1, left - 1 : left + self.size + 1] = 0.88  # a frame
             self.canvas[top : top + self.size, left : left + self.size] = tile
             self.captions[r, c].set_text(caption)
             self.captions[r, c].set_color(colour)
@@ -465,8 +471,8 @@ class BallScene:
         ax.text(0.985, 0.93, "box [0, 1]", ha="right", va="top", fontsize=9, color="#666666")
         (self.outline,) = ax.plot([], [], color=BLUE, linewidth=1.8, label="ball of radius eps")
         (self.gradient,) = ax.plot([], [], color="#666666", linestyle=":", linewidth=2, label="gradient (direction)")
-        (self.step,) = ax.plot([], [], color=RED, linewidth=2, label="steepest step")
-        (self.back,) = ax.plot([], [], color=PURPLE, linestyle="--", linewidth=1.6, label="the way back")
+        (self.step,) = ax.plot([], [], color=ORANGE, linewidth=5, solid_capstyle="butt", label="steepest step")
+        (self.back,) = ax.plot([], [], color=PURPLE, linestyle="--", linewidth=1.8, label="the way back")
         ax.plot(*self.x, "o", color=BLACK, markersize=7, label="x")
         self.marks = [
             ax.plot([], [], marker, markersize=size, linestyle="none", label=label, **look)[0]
@@ -497,8 +503,21 @@ class BallScene:
             mark.set_data([point[0]], [point[1]])
 
 
+def projections(ax: Axes, eps: float, norm: str, outside: np.ndarray, nearest: np.ndarray) -> None:
+    """A ball of changes of two pixels, changes outside of it, (n, 2), and arrows to the nearest change inside, (n, 2)."""
+    ax.set_aspect("equal")
+    ax.set(xlabel="change of first pixel", ylabel="change of second pixel")
+    ax.plot(*ball_outline((0, 0), eps, norm).T, color=BLUE, linewidth=1.8)
+    ax.plot(*outside.T, "^", color=RED, markersize=6)
+    look = {"arrowstyle": "->", "color": PURPLE, "linestyle": "--", "linewidth": 1.4, "shrinkA": 3, "shrinkB": 0}
+    for point, goal in zip(outside, nearest, strict=True):
+        ax.annotate("", goal, point, arrowprops=look)
+    ax.plot(*nearest.T, "s", markersize=7, markerfacecolor="none", color=PURPLE)
+    ax.plot(0, 0, "o", color=BLACK, markersize=6)
+
+
 class Landscape:
-    """How a classifier of two pixels divides the box [0, 1]², and the path of an attack in it.
+    """How a classifier of two pixels divides the box [0, 1]², and the path of an attack in it; room for the ball outside.
 
     Args:
         ax: the axes.
@@ -510,7 +529,9 @@ class Landscape:
     def __init__(self, ax: Axes, margins: np.ndarray, x: np.ndarray, largest: float) -> None:
         self.x, grid = np.asarray(x, dtype=float), np.linspace(0, 1, len(margins))
         ax.set_aspect("equal")
-        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="first pixel", ylabel="second pixel")
+        ax.set(xlim=(-0.02, 1.22), ylim=(-0.02, 1.12), xlabel="first pixel", ylabel="second pixel")
+        ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor="#666666", linewidth=1.2))
+        ax.text(0.01, 1.03, "box [0, 1]", fontsize=9, color="#666666")
         levels = np.linspace(-largest, largest, 21)
         ax.contourf(grid, grid, margins, levels=levels, cmap=DIVERGING, extend="both")
         ax.contour(grid, grid, margins, levels=[0], colors=BLACK, linewidths=2)
@@ -556,4 +577,611 @@ class Track:
         self.mark.set_data([at], [values[at]])
         self.mark.set_color(RED if values[at] > self.level else BLUE)
         self.mark.set_markeredgecolor("white")
-        self.ax.set_xlim(-0.3, max(len(values) - 1, 1) + 0.3)
+        last = max(len(values) - 1, 1)
+        self.ax.set_xlim(-0.2 - 0.03 * last, last + 0.2 + 0.03 * last)  # room for the mark at either end
+
+
+# ---- one layer, two spaces -------------------------------------------------------------------------------------------
+
+KICKS = {
+    "weights": {"color": BLUE, "linestyle": "--", "marker": "s"},
+    "pixels": {"color": RED, "linestyle": "-.", "marker": "^"},
+}
+
+
+class TwoSpaces:
+    """What weights and pixels reach, with the kick of each: once in the plane of two pixels, once in that of two features.
+
+    Args:
+        pixel_ax: the axes of the pixels' plane, or None to leave it out.
+        feature_ax: the axes of the features' plane.
+        grid: coordinates of the loss along both axes of the features' plane, (k,).
+        loss: on the grid, (k, k).
+        boundary: on the grid, zero where the class changes.
+    """
+
+    def __init__(
+        self, pixel_ax: Axes | None, feature_ax: Axes, grid: np.ndarray, loss: np.ndarray, boundary: np.ndarray
+    ) -> None:
+        self.axes = {"pixels": pixel_ax, "features": feature_ax}
+        feature_ax.contour(grid, grid, loss, levels=np.geomspace(0.02, 8, 10), colors="#bbbbbb", linewidths=0.8)
+        feature_ax.contour(grid, grid, boundary, levels=[0], colors=BLACK, linewidths=1.8)
+        names = {"pixels": "pixel", "features": "feature"}
+        self.sets, self.kicks = {}, {}
+        for plane, ax in self.axes.items():
+            if ax is None:
+                continue
+            ax.set_aspect("equal")
+            ax.set(xlim=(grid[0], grid[-1]), ylim=(grid[0], grid[-1]), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+            ax.set(xlabel=f"change of the first {names[plane]}", ylabel=f"change of the second {names[plane]}")
+            for who, look in KICKS.items():
+                plain = {"color": look["color"], "linestyle": look["linestyle"]}
+                self.sets[plane, who] = ax.plot([], [], linewidth=1.8, label=f"{who} reach", **plain)[0]
+                self.kicks[plane, who] = ax.plot(
+                    [], [], "-", color=look["color"], linewidth=2.6, marker=look["marker"], markevery=[1], markersize=8,
+                    label=f"kick by {who}",
+                )[0]  # fmt: skip
+            ax.plot(0, 0, "o", color=BLACK, markersize=5)
+
+    def show(self, plane: str, sets: dict[str, np.ndarray], kicks: dict[str, np.ndarray], title: str) -> None:
+        """In one plane, {who: edge of what they reach, (2, n)} and {who: kick, (2,)}."""
+        for who in KICKS:
+            self.sets[plane, who].set_data(*sets[who])
+            self.kicks[plane, who].set_data(*np.stack([np.zeros(2), kicks[who]], axis=1))
+        self.axes[plane].set_title(title, fontsize=10)
+
+
+class Closing:
+    """Three numbers in order, over something that makes them close up; and the three that belong to one place of it.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        names: of the three, from the lowest to the highest.
+        xlabel, ylabel: of the curves.
+        low, high: range of the numbers, on a logarithmic scale.
+    """
+
+    LOOKS = (
+        {"color": RED, "linestyle": "-.", "marker": "^"},
+        {"color": BLUE, "linestyle": "--", "marker": "s"},
+        {"color": RED, "linestyle": ":", "marker": "v"},
+    )
+
+    def __init__(self, figure: Figure, names: Sequence[str], xlabel: str, ylabel: str, low: float, high: float) -> None:
+        self.ax, self.line_ax = figure.subplots(1, 2, width_ratios=[5, 3])
+        figure.subplots_adjust(left=0.1, right=0.985, top=0.91, bottom=0.15, wspace=0.3)
+        self.low = low
+        for ax in (self.ax, self.line_ax):
+            ax.set(yscale="log", ylim=(low, high), ylabel=ylabel)
+            plain_decades(ax.yaxis)
+        self.ax.set(xscale="log", xlabel=xlabel)
+        self.curves = [
+            self.ax.plot([], [], label=name, markersize=5, linewidth=1.8, **look)[0]
+            for name, look in zip(names, self.LOOKS, strict=True)
+        ]
+        self.here = self.ax.axvline(1, color="#999999", linewidth=1)
+        self.ax.legend(loc="upper left", fontsize=8.5, frameon=False)
+        self.line_ax.axvline(0, color="#999999", linewidth=1)
+        self.line_ax.set(xlim=(-0.15, 1), xticks=[])
+        self.marks, self.words = [], []
+        for look in self.LOOKS:
+            self.marks += self.line_ax.plot([0], [1], look["marker"], color=look["color"], markersize=10)
+            self.words.append(self.line_ax.text(0.1, 1, "", va="center", fontsize=9))
+
+    def show(self, x: Sequence[float], curves: np.ndarray, at: int, title: str, labels: Sequence[str]) -> None:
+        """Curves (3, points) over x; the three numbers at point `at`, each with a label; those that touch move apart."""
+        for line, values in zip(self.curves, curves, strict=True):
+            line.set_data(x, np.maximum(values, self.low))
+        self.ax.set_xlim(0.9 * x[0], 1.15 * x[-1])
+        self.ax.set_xticks(x, [f"{v:.3g}" for v in x])
+        self.ax.minorticks_off()
+        self.here.set_xdata([x[at]] * 2)
+        decades = np.log10(self.line_ax.get_ylim())
+        gap, last = 0.075 * (decades[1] - decades[0]), -np.inf
+        for mark, word, value, label in zip(self.marks, self.words, curves[:, at], labels, strict=True):
+            shown = max(value, self.low)
+            mark.set_ydata([shown])
+            last = max(np.log10(shown), last + gap)  # words that would overlap stand above one another
+            word.set_y(10**last)
+            word.set_text(f"{label} = {value:.3g}")
+        self.line_ax.set_title(title, fontsize=10)
+
+
+class BatchKicks:
+    """What a shared climb does to each example of a batch: an arrow for each, beside the arrow that it would like.
+
+    Args:
+        ax: the axes.
+        places: (k, 2), where the arrows of up to k examples start; a kick of full length is 1 long.
+    """
+
+    def __init__(self, ax: Axes, places: np.ndarray) -> None:
+        self.ax, self.places = ax, places
+        ax.set_aspect("equal")
+        ax.set_axis_off()
+        low, high = places.min(0) - 1.15, places.max(0) + 1.15
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        look = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "xy"}
+        look |= {"headwidth": 3.5, "headlength": 3.5, "headaxislength": 3.5, "minlength": 0}
+        nothing = np.full(len(places), np.nan)
+        self.arrows = {
+            name: ax.quiver(*places.T, nothing, nothing, color=colour, width=width, label=label, zorder=order, **look)
+            for name, colour, width, label, order in (
+                ("alone", "#bbbbbb", 0.05, "what it would get alone", 1),
+                ("up", BLUE, 0.075, "what it gets: its loss rises", 2),
+                ("down", RED, 0.075, "what it gets: its loss falls", 2),
+            )
+        }
+        (self.crosses,) = ax.plot([], [], "x", color=RED, markersize=9, markeredgewidth=2)
+        (self.dots,) = ax.plot([], [], "o", color=BLACK, markersize=4)
+
+    def show(self, alone: np.ndarray, gets: np.ndarray, falls: np.ndarray, title: str) -> None:
+        """Arrows (b, 2) for b examples, and which of them go downhill, (b,): those stand on a cross."""
+        b, nothing = len(alone), np.full((len(self.places), 2), np.nan)
+        for name, arrows, chosen in (("alone", alone, falls | True), ("up", gets, ~falls), ("down", gets, falls)):
+            shown = nothing.copy()
+            shown[:b][chosen] = arrows[chosen]
+            self.arrows[name].set_UVC(*shown.T)
+        self.dots.set_data(*self.places[:b].T)
+        self.crosses.set_data(*self.places[:b][falls].T)
+        self.ax.set_title(title, fontsize=10)
+
+
+class Curves:
+    """A few curves in percent or not over one axis, with a vertical line where the learner stands.
+
+    Args:
+        ax: the axes.
+        styles: {label: name of STYLES}.
+        xlabel, ylabel: of the axes.
+    """
+
+    def __init__(self, ax: Axes, styles: dict[str, str], xlabel: str, ylabel: str) -> None:
+        self.ax = ax
+        self.lines = {
+            label: ax.plot([], [], label=label, markersize=5, linewidth=1.8, **STYLES[style])[0]
+            for label, style in styles.items()
+        }
+        self.here = ax.axvline(1, color="#999999", linewidth=1, zorder=0)  # 1 has a place on a logarithmic axis, too
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        ax.set_axisbelow(True)
+
+    def show(self, x: Sequence[float], values: dict[str, Sequence[float]], here: float, title: str = "") -> None:
+        """{label: one value for each x}; the line stands at `here`."""
+        for label, found in values.items():
+            self.lines[label].set_data(x, found)
+        self.here.set_xdata([here] * 2)
+        self.ax.set_title(title, fontsize=10)
+
+
+class Certified:
+    """Certified share below, attacked share above, over eps; between them nobody knows. Beside it one eps as a bar.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        eps: the radii, (k,).
+    """
+
+    PARTS = (("proved safe", BLUE, ""), ("nobody knows", "#dddddd", "//"), ("misread or broken", ORANGE, ".."))
+
+    def __init__(self, figure: Figure, eps: np.ndarray) -> None:
+        self.ax, self.bar_ax = figure.subplots(1, 2, width_ratios=[3, 1])
+        figure.subplots_adjust(left=0.075, right=0.83, top=0.91, bottom=0.15, wspace=0.26)
+        self.eps, zero = np.asarray(eps), np.zeros(len(eps))
+        self.gap = self.ax.fill_between(eps, zero, zero, color="#e4e4e4", hatch="//", edgecolor="#bbbbbb", linewidth=0)
+        (self.attacked,) = self.ax.plot(eps, zero, label="not broken by the attack", markersize=5, **STYLES["orange"])
+        (self.proved,) = self.ax.plot(eps, zero, label="proved by the certificate", markersize=5, **STYLES["blue"])
+        self.here = self.ax.axvline(0, color="#666666", linewidth=1)
+        self.ax.set_xlabel("eps, length of the change in pixels (l_2)")
+        percent_axis(self.ax, "share of test digits (%)")
+        self.ax.set_xlim(eps[0], eps[-1])
+        self.ax.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="white", fontsize=9)
+        percent_axis(self.bar_ax, "share of test digits (%)")
+        self.bar_ax.set(xticks=[], xlim=(-0.5, 0.5))
+        self.bars = [
+            self.bar_ax.bar([0], [0], color=colour, hatch=hatch, edgecolor="white", width=0.7)[0]
+            for _, colour, hatch in self.PARTS
+        ]
+        self.words = [self.bar_ax.text(0.56, 0, name, va="center", fontsize=9) for name, _, _ in self.PARTS]
+
+    def show(self, proved: np.ndarray, attacked: np.ndarray, at: int, title: str) -> None:
+        """Shares in percent at every eps, (k,) each; the bar shows number `at`."""
+        self.proved.set_ydata(proved)
+        self.attacked.set_ydata(attacked)
+        edge = np.concatenate([np.column_stack([self.eps, proved]), np.column_stack([self.eps, attacked])[::-1]])
+        self.gap.set_verts([edge])
+        self.here.set_xdata([self.eps[at]] * 2)
+        self.ax.set_title(title, fontsize=10)
+        heights, bottom, last = (proved[at], attacked[at] - proved[at], 100 - attacked[at]), 0.0, -8.0
+        for bar, word, height in zip(self.bars, self.words, heights, strict=True):
+            bar.set_y(bottom)
+            bar.set_height(height)
+            last = max(bottom + height / 2, last + 8)  # words of thin parts stand above one another
+            word.set_y(last)
+            bottom += height
+        self.bar_ax.set_title(f"eps = {self.eps[at]:g}", fontsize=10)
+
+
+# ---- the simplified model ---------------------------------------------------------------------------------------------
+
+
+def _line(ax: Axes, style: str, label: str, marker: str | None = None):
+    """An empty line in one of STYLES, to be given data later."""
+    return ax.plot([], [], label=label, linewidth=1.9, markersize=5, **{**STYLES[style], "marker": marker})[0]
+
+
+class TwoFeatures:
+    """Examples by their robust feature and the vote of their weak ones, and the error over the robust feature's weight.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self.votes_ax, self.error_ax = figure.subplots(1, 2, width_ratios=[4, 5])
+        figure.subplots_adjust(left=0.08, right=0.99, top=0.86, bottom=0.14, wspace=0.24)
+        places = np.random.default_rng(0).uniform(-0.33, 0.33, 1000)  # side by side, so that dots can be told apart
+        self.places = places
+        self.dots = {
+            side: self.votes_ax.plot([], [], marker, color=colour, markersize=4, alpha=0.75, label=f"y = {side:+d}")[0]
+            for side, marker, colour in ((1, "s", BLUE), (-1, "^", RED))
+        }
+        (self.wrong,) = self.votes_ax.plot([], [], "x", color=BLACK, markersize=6, label="ST errs")
+        self.thresholds, self.errors, self.bottoms = {}, {}, {}
+        for name, style, curve in (("ST", "grey", "clean error"), ("AT", "green", "error under attack")):
+            self.thresholds[name] = _line(self.votes_ax, style, f"{name}'s threshold")
+            self.errors[name] = _line(self.error_ax, style, curve)
+            look = STYLES[style]
+            (self.bottoms[name],) = self.error_ax.plot(
+                [], [], look["marker"], color=look["color"], markersize=9, label=f"{name}'s choice"
+            )
+        self.votes_ax.set(xlim=(-1.6, 1.6), xlabel="robust feature x_1", ylabel="vote of the weak features")
+        self.votes_ax.set_xticks([-1, 1], ["-1", "+1"])
+        self.votes_ax.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False, columnspacing=1.0
+        )
+        self.error_ax.set(yscale="log", xlim=(-2, 30), ylim=(0.05, 130), xlabel="w_1, how many votes x_1 is worth")
+        self.error_ax.set_ylabel("error (%)")
+        self.error_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        self.error_ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8, frameon=False)
+        plain_decades(self.error_ax.yaxis)
+
+    def show(
+        self,
+        robust: np.ndarray,
+        votes: np.ndarray,
+        y: np.ndarray,
+        w_1: np.ndarray,
+        errors: dict[str, np.ndarray],
+        optima: dict[str, tuple[float, float] | None],
+    ) -> None:
+        """Examples, each (n,); the errors {"ST" or "AT": in percent over w_1}; the optima as (w_1, error), or None."""
+        at = robust + self.places[: len(robust)]
+        for side, dots in self.dots.items():
+            dots.set_data(at[y == side], votes[y == side])
+        chosen = optima["ST"][0]
+        wrong = y * (chosen * robust + votes) < 0
+        self.wrong.set_data(at[wrong], votes[wrong])
+        for name, optimum in optima.items():
+            self.errors[name].set_data(w_1, errors[name])
+            w, error = optimum or (np.nan, np.nan)
+            self.thresholds[name].set_data([-1.45, -0.55, np.nan, 0.55, 1.45], [w, w, np.nan, -w, -w])
+            self.bottoms[name].set_data([w], [error])
+        reach = 1.05 * np.abs(votes).max()
+        self.votes_ax.set_ylim(-reach, reach)
+
+
+class Lean:
+    """The valley of the error with SAM's worst case over it, and how far each definition moves the optimum.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        styles: {definition: name of STYLES}, in the right-hand axes.
+    """
+
+    def __init__(self, figure: Figure, styles: dict[str, str]) -> None:
+        self.valley_ax, self.change_ax = figure.subplots(1, 2, width_ratios=[5, 4])
+        figure.subplots_adjust(left=0.08, right=0.99, top=0.91, bottom=0.14, wspace=0.24)
+        ax = self.valley_ax
+        self.clean = _line(ax, "grey", "clean error L")
+        self.worst = _line(ax, "blue", "worst error within rho")
+        (self.chord,) = ax.plot([], [], "-", color=RED, marker="|", markersize=14, linewidth=2, label="level chord")
+        (self.standard,) = ax.plot([], [], "o", color="#666666", markersize=8, label="w*, ST")
+        (self.optimum,) = ax.plot([], [], "D", color=BLUE, markersize=8, label="SAM's choice")
+        ax.set(yscale="log", xlim=(0, 22), xlabel="w_1, how many votes x_1 is worth", ylabel="error (%)")
+        ax.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
+        plain_decades(ax.yaxis)
+        ax.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]))
+        ax = self.change_ax
+        ax.axhline(0, color="#999999", linewidth=1)
+        self.changes = {name: _line(ax, style, name, STYLES[style]["marker"]) for name, style in styles.items()}
+        (self.here,) = ax.plot([], [], "o", markersize=13, markerfacecolor="none", color=BLACK, label="now")
+        ax.set(ylim=(-20, 60), xlabel="rho, radius in weight space", ylabel="change of w_1 against w* (%)")
+        ax.legend(loc="upper left", fontsize=9, frameon=False, ncols=2)
+
+    def show(
+        self,
+        w_1: np.ndarray,
+        clean: np.ndarray,
+        worst: np.ndarray,
+        points: dict[str, tuple[float, float] | None],
+        chord: tuple[float, float] | None,
+        title: str,
+    ) -> None:
+        """Errors in percent over w_1; `points` "standard" and "optimum" as (w_1, error); the chord's two ends, if there is one."""
+        self.clean.set_data(w_1, clean)
+        self.worst.set_data(w_1, worst)
+        for artist, name in ((self.standard, "standard"), (self.optimum, "optimum")):
+            artist.set_data(*np.array(points[name] or (np.nan, np.nan))[:, None])
+        level = (points["optimum"] or (np.nan, np.nan))[1]
+        self.chord.set_data(chord or (np.nan, np.nan), [level, level])
+        self.valley_ax.set_ylim(0.5 * clean.min(), 12 * clean[-1])
+        self.valley_ax.set_title(title, fontsize=10)
+
+    def show_changes(self, rhos: Sequence[float], changes: dict[str, Sequence[float]], name: str, rho: float) -> None:
+        """Changes in percent over rho for each definition, with a ring at the chosen one."""
+        for line, values in changes.items():
+            self.changes[line].set_data(rhos, values)
+        self.here.set_data([rho], [np.clip(changes[name][list(rhos).index(rho)], -20, 60)])
+        self.change_ax.set_xlim(0, 1.05 * rhos[-1])
+
+
+SIGN_EDGES = (-1000, -100, -10, -1, -0.1, -0.01, 0.01, 0.1, 1, 10, 100, 1000)  # percent
+
+
+def sign_map(ax: Axes, columns: Sequence[float], rows: Sequence[float], change: np.ndarray, title: str = ""):
+    """A change in percent, (rows, columns), in steps of ten: purple down, white none, orange up, grey where there is none.
+
+    Returns the mesh, for `set_array`.
+    """
+    colours = DIVERGING.resampled(len(SIGN_EDGES) - 1).with_extremes(bad="#888888")
+    norm = BoundaryNorm(SIGN_EDGES, colours.N)
+    mesh = ax.pcolormesh(np.ma.masked_invalid(change), cmap=colours, norm=norm, edgecolors="white", linewidth=0.5)
+    ax.set_xticks(np.arange(len(columns)) + 0.5, [f"{v:g}" for v in columns], fontsize=8)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, [f"{v:g}" for v in rows], fontsize=8)
+    ax.set_title(title, fontsize=9)
+    return mesh
+
+
+class SignMap:
+    """Where a definition of SAM moves the optimum up and where down, and beside it how far along one row of the map.
+
+    Args:
+        figure: an empty one; three axes are put into it.
+        columns, rows: values of rho and of w*^2 / d.
+    """
+
+    def __init__(self, figure: Figure, columns: Sequence[float], rows: Sequence[float]) -> None:
+        self.map_ax, self.curve_ax = figure.subplots(1, 2, width_ratios=[5, 4])
+        figure.subplots_adjust(left=0.07, right=0.985, top=0.85, bottom=0.14, wspace=0.34)
+        self.title = figure.text(0.07, 0.945, "", fontsize=10)
+        self.columns, self.rows = list(columns), list(rows)
+        self.mesh = sign_map(self.map_ax, columns, rows, np.zeros((len(rows), len(columns))))
+        bar = figure.colorbar(self.mesh, ax=self.map_ax, ticks=[-100, -10, -1, -0.1, 0, 0.1, 1, 10, 100])
+        bar.ax.set_yticklabels(["-100", "-10", "-1", "-0.1", "none", "+0.1", "+1", "+10", "+100"], fontsize=8)
+        bar.set_label("change of w_1 (%)", fontsize=9)
+        self.map_ax.set(xlabel="rho, in units of one weak feature's weight", ylabel="w*² / d")
+        (self.here,) = self.map_ax.plot(
+            [], [], "s", color=BLACK, markersize=20, markerfacecolor="none", markeredgewidth=2
+        )
+        self.exact = _line(self.curve_ax, "blue", "exact", "s")
+        self.leading = _line(self.curve_ax, "grey", "leading order")
+        (self.now,) = self.curve_ax.plot([], [], "o", markersize=13, markerfacecolor="none", color=BLACK)
+        self.curve_ax.axhline(0, color="#999999", linewidth=1)
+        self.curve_ax.set(xlim=(0, 1.08 * self.columns[-1]), ylabel="change of w_1 (%)")
+        self.curve_ax.set_xlabel("rho, in units of one weak feature's weight")
+        self.curve_ax.legend(loc="best", fontsize=9, frameon=False)
+
+    def show(self, change: np.ndarray, leading: np.ndarray, column: int, row: int, title: str) -> None:
+        """The changes in percent, (rows, columns), exact (nan: no optimum) and to leading order; one square is marked."""
+        self.mesh.set_array(np.ma.masked_invalid(change))
+        self.here.set_data([column + 0.5], [row + 0.5])
+        self.exact.set_data(self.columns, change[row])
+        self.leading.set_data([0, *self.columns], [0, *leading[row]])
+        self.now.set_data([self.columns[column]], [change[row, column]])
+        known = change[row][np.isfinite(change[row])]
+        low, high = min(0.0, known.min()), max(0.0, known.max())
+        room = 0.15 * (high - low) or 1.0
+        self.curve_ax.set_ylim(low - room, high + room)
+        self.title.set_text(title)
+        self.curve_ax.set_title(f"along the row w*²/d = {self.rows[row]:g}", fontsize=9)
+
+
+class Dial:
+    """A change in percent over the batch size, as points with bars of one standard error.
+
+    Args:
+        ax: the axes.
+        styles: {series: name of STYLES}.
+        levels: {what a dashed line means: its height}.
+    """
+
+    def __init__(self, ax: Axes, styles: dict[str, str], levels: dict[str, float]) -> None:
+        self.ax, self.styles = ax, styles
+        ax.axhline(0, color="#999999", linewidth=1)
+        for (label, level), dashes in zip(levels.items(), ("--", ":"), strict=False):
+            ax.axhline(level, color=BLACK, linestyle=dashes, linewidth=1.2, label=label)
+        for name, style in styles.items():
+            look = STYLES[style]
+            ax.plot([], [], look["marker"], color=look["color"], markersize=7, label=name)
+        ax.set(xscale="log", xlim=(0.7, 8000), ylim=(-8, 52), xlabel="m, examples in a batch")
+        ax.set_ylabel("change of w_1 / w_j (%)")
+        ax.set_xticks([1, 4, 16, 64, 256, 1024, 4096], ["1", "4", "16", "64", "256", "1024", "4096"])
+        ax.minorticks_off()
+        ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        ax.set_axisbelow(True)
+        ax.legend(loc="center right", bbox_to_anchor=(1.0, 0.52), frameon=False, fontsize=9)
+
+    def add(self, series: str, m: float, change: float, error: float) -> None:
+        """One more point."""
+        look = STYLES[self.styles[series]]
+        self.ax.errorbar(
+            m, change, error, fmt=look["marker"], color=look["color"], markersize=7, capsize=4, linewidth=1.6
+        )
+
+
+class Ladder:
+    """Every run of several settings side by side, in groups that are told apart by style.
+
+    Args:
+        ax: the axes; values are shares, drawn in percent.
+        groups: {name of STYLES: labels of its settings}, from left to right.
+        ylabel: of the axis.
+    """
+
+    def __init__(self, ax: Axes, groups: dict[str, Sequence[str]], ylabel: str) -> None:
+        self.ax = ax
+        rungs = [(label, style) for style, labels in groups.items() for label in labels]
+        self.strips = [strip(ax, i, [0.0], style) for i, (_, style) in enumerate(rungs)]
+        ax.set_xticks(range(len(rungs)), [label for label, _ in rungs], fontsize=8.5)
+        ax.set_xlim(-0.6, len(rungs) - 0.4)
+        percent_axis(ax, ylabel)
+
+    def show(self, runs: Sequence[Sequence[float]], title: str) -> None:
+        """One list of shares in [0, 1] for each setting."""
+        for strip_, values in zip(self.strips, runs, strict=True):
+            move_strip(strip_, [100 * value for value in values])
+        self.ax.set_title(title, fontsize=10)
+
+
+class Counts:
+    """Horizontal bars, how many of a hundred stand under each attack; one of them chosen, and a line for all together.
+
+    Args:
+        ax: the axes.
+        names: of the bars, from top to bottom.
+        xlabel: of the axis, which goes from 0 to 100.
+        together: what the dashed line means; none is drawn if it is empty.
+    """
+
+    def __init__(self, ax: Axes, names: Sequence[str], xlabel: str, together: str = "") -> None:
+        self.ax, self.names = ax, list(names)
+        self.bars = ax.barh(range(len(names)), [0.0] * len(names), height=0.66, color=SKY, edgecolor="white")
+        self.numbers = [ax.text(0, i, "", va="center", fontsize=9) for i in range(len(names))]
+        self.line = ax.axvline(-10, color="#666666", linestyle="--", linewidth=1.4)
+        self.note = ax.text(-10, len(names) - 0.42, together, fontsize=8.5, color="#555555", va="top", ha="center")
+        ax.set(xlim=(0, 108), ylim=(len(names) - 0.05, -0.55), xlabel=xlabel)
+        ax.set_xticks([0, 25, 50, 75, 100])
+        ax.set_yticks(range(len(names)), self.names)
+
+    def show(self, counts: Sequence[float], chosen: str, together: float | None = None, title: str = "") -> None:
+        """The length of each bar, the chosen one in orange and hatched, and where the line stands."""
+        for name, bar, number, count in zip(self.names, self.bars, self.numbers, counts, strict=True):
+            bar.set_width(count)
+            bar.set_facecolor(ORANGE if name == chosen else SKY)
+            bar.set_hatch("//" if name == chosen else "")
+            number.set_text(f"{count:.0f}")
+            number.set_x(count + 1.5)
+        if together is not None:
+            self.line.set_xdata([together] * 2)
+            self.note.set_x(min(max(together, 14), 90))
+        self.ax.set_title(title, fontsize=10)
+
+
+class Slopes:
+    """The size of each image's gradient over the lead of the right logit, and those that are exactly zero as crosses below.
+
+    Args:
+        ax: the axes.
+        largest: the largest lead to be shown.
+    """
+
+    LOW, HIGH, ZERO = 1e-235, 1e12, 1e-220
+
+    def __init__(self, ax: Axes, largest: float) -> None:
+        self.ax = ax
+        self.floor = ax.axhline(1e-45, color=RED, linestyle="--", linewidth=1.2)
+        self.said = ax.text(0.99 * largest, 1e-40, "", ha="right", va="bottom", fontsize=8.5, color=RED)
+        (self.dots,) = ax.plot([], [], "o", color=BLUE, markersize=4, alpha=0.7, label="gradient of one digit")
+        (self.crosses,) = ax.plot([], [], "x", color=BLACK, markersize=5, label="exactly 0")
+        ax.set(yscale="log", xlim=(-0.02 * largest, 1.02 * largest), ylim=(self.LOW, self.HIGH))
+        ax.set_yticks([1, 1e-50, 1e-100, 1e-150, 1e-200], ["1", "1e-50", "1e-100", "1e-150", "1e-200"])
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set(xlabel="lead of the right logit, as multiplied", ylabel="largest slope in any pixel")
+        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.12), frameon=False, fontsize=8.5)
+
+    def show(self, lead: np.ndarray, slope: np.ndarray, smallest: float, title: str) -> None:
+        """One lead and one slope for each image, and the smallest number above zero that there is."""
+        zero = slope == 0
+        self.dots.set_data(lead[~zero], slope[~zero])
+        self.crosses.set_data(lead[zero], np.full(zero.sum(), self.ZERO))
+        visible = smallest > self.LOW
+        self.floor.set_ydata([max(smallest, self.LOW)] * 2)
+        self.floor.set_visible(visible)
+        self.said.set_text(f"smallest number above 0: {smallest:.1e}" if visible else "")
+        self.ax.set_title(title, fontsize=10)
+
+
+class Claims:
+    """What stands of a hundred for several networks, as bars, beside what their authors claim, as ticks.
+
+    Args:
+        ax: the axes.
+        claims: {name: (claimed, name of STYLES)}.
+    """
+
+    def __init__(self, ax: Axes, claims: dict[str, tuple[float, str]]) -> None:
+        self.ax, places = ax, range(len(claims))
+        colours = [STYLES[style]["color"] for _, style in claims.values()]
+        self.bars = ax.bar(places, [0.0] * len(claims), color=colours, width=0.62, alpha=0.85)
+        self.numbers = [ax.text(i, 0, "", ha="center", va="bottom", fontsize=9) for i in places]
+        ax.plot(places, [claim for claim, _ in claims.values()], "_", color=BLACK, markersize=34, markeredgewidth=2)
+        ax.set_xticks(places, list(claims))
+        ax.set_xlim(-0.6, len(claims) - 0.4)
+        percent_axis(ax, "")
+        ax.tick_params(labelleft=False)
+
+    def show(self, counts: Sequence[float], title: str) -> None:
+        """The height of each bar."""
+        for bar, number, count in zip(self.bars, self.numbers, counts, strict=True):
+            bar.set_height(count)
+            number.set_text(f"{count:.0f}")
+            number.set_y(2 if count >= 10 else count + 1)  # inside, or on top of a bar too low for it
+            number.set_color("white" if count >= 10 else BLACK)
+        self.ax.set_title(title, fontsize=10)
+
+
+class Leads:
+    """Two groups under attacks of growing strength, and beside them the lead of the one over the other, with intervals.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        attacks: their names, weak ones first.
+    """
+
+    def __init__(self, figure: Figure, attacks: Sequence[str]) -> None:
+        places = np.arange(len(attacks))
+        self.level_ax, self.lead_ax = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        figure.subplots_adjust(left=0.08, right=0.99, top=0.97, bottom=0.12, hspace=0.1)
+        start = np.zeros((2, len(attacks)))
+        self.curves = [curve_with_spread(self.level_ax, places, start, s, s) for s in ("grey", "blue")]
+        self.bars = self.lead_ax.vlines(places, 0, 1, color=BLUE, linewidth=2)
+        (self.dots,) = self.lead_ax.plot(places, places * 0, "s", color=BLUE, markersize=6)
+        self.here = [ax.axvline(0, color="#eeeeee", linewidth=56, zorder=0) for ax in (self.level_ax, self.lead_ax)]
+        self.note = self.lead_ax.text(0, 0, "", fontsize=9, ha="center", va="bottom")
+        percent_axis(self.level_ax, "stand (%)")
+        self.lead_ax.axhline(0, color=BLACK, linewidth=1)
+        self.lead_ax.set_ylabel("lead (points)")
+        self.lead_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        self.lead_ax.set_axisbelow(True)
+        self.lead_ax.set_xticks(places, [name.replace(" ", "\n") for name in attacks], fontsize=8.5)
+        self.lead_ax.set_xlim(-0.6, len(attacks) - 0.4)
+
+    def show(
+        self, groups: dict[str, np.ndarray], lead: np.ndarray, half_width: np.ndarray, at: int, top: float
+    ) -> None:
+        """Groups {label: runs (n, attacks) in percent}, their lead and its interval's half width for each attack, in points."""
+        places = np.arange(len(lead))
+        for (label, runs), curve in zip(groups.items(), self.curves, strict=True):
+            move_curve(curve, places, runs, label)
+        self.level_ax.legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
+        self.dots.set_ydata(lead)
+        self.bars.set_segments(
+            [[(i, a - e), (i, a + e)] for i, (a, e) in enumerate(zip(lead, half_width, strict=True))]
+        )
+        for stripe in self.here:
+            stripe.set_xdata([at] * 2)
+        self.note.set_position((at, lead[at] + half_width[at] + 0.02 * top))
+        self.note.set_text(f"{lead[at]:.1f} ± {half_width[at]:.1f}")
+        self.lead_ax.set_ylim(min(0, float((lead - half_width).min()) - 1), 1.15 * top)

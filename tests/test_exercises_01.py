@@ -187,6 +187,17 @@ def with_needless_autograd(gradient, x, start, ball, step_size, steps):
     return z
 
 
+@pytest.mark.parametrize("ball", [samlib.balls.Linf(0.2), samlib.balls.L2(0.4)])
+def test_a_walk_along_finite_differences_ends_where_samlibs_pgd_ends(ball):
+    net, x, y = lesson._small_net(0), lesson._images(6, 0), torch.tensor([0, 1, 2, 3, 0, 1])
+    net._forward_pre_hooks.clear()
+    walk = lesson._walk(lambda z: lesson.finite_differences(net, z, y), x, x, ball, 0.5 * ball.eps, 5)
+    norm = "linf" if isinstance(ball, samlib.balls.Linf) else "l2"
+    settings = {"steps": 5, "step_size": 0.5 * ball.eps, "random_start": False, "keep": "last"}
+    assert torch.allclose(walk, samlib.pgd(net, x, y, ball.eps, norm, **settings), atol=1e-6)
+    assert not torch.allclose(walk, x, atol=0.1)
+
+
 @pytest.mark.parametrize("pgd", [box_first, by_changes, with_needless_autograd])
 def test_every_right_pgd_is_accepted(pgd):
     check(lesson.pgd, pgd, CORRECT)
@@ -220,9 +231,17 @@ def borrowed(gradient, x, start, ball, step_size, steps):
     return samlib.pgd(net, x, y, ball.eps, steps=steps, step_size=step_size)
 
 
+def borrowed_and_hushed(gradient, x, start, ball, step_size, steps):
+    try:
+        return borrowed(gradient, x, start, ball, step_size, steps)
+    except Exception:
+        return box_first(gradient, x, start, ball, step_size, steps)
+
+
 @pytest.mark.parametrize(
     ("pgd", "word"),
     [
+        (borrowed_and_hushed, "samlib's attack"),
         (in_place, "changes the x or the start"),
         (in_the_linf_ball_only, "outside the ball"),
         (borrowed, "samlib's attack"),

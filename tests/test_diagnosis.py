@@ -1,0 +1,112 @@
+"""Every planted fake is found, no honest model is suspected, and the table can be read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import samlib
+from samlib import masking
+
+FAKES = {
+    "logits x 10": (lambda model: masking.scale_logits(model, 10), {"zero gradients", "logit scale"}),
+    "logits x 30": (lambda model: masking.scale_logits(model, 30), {"large eps", "zero gradients", "logit scale"}),
+    "5 levels": (lambda model: masking.quantise_input(model, 5), {"large eps", "zero gradients"}),
+    "17 levels": (lambda model: masking.quantise_input(model, 17), {"large eps", "zero gradients"}),
+    "noise .03": (lambda model: masking.noise_input(model, 0.03), {"randomness"}),
+    "noise .1": (lambda model: masking.noise_input(model, 0.1), {"randomness"}),
+}
+
+
+@pytest.fixture(scope="module")
+def honest(trained, digits, device):
+    """Networks that hide nothing: three MLPs and three ResNets with BatchNorm."""
+    models = {f"mlp {name}": (model, 0.125) for name, model in trained.items()}
+    for method, strength in (("sgd", {}), ("sam", {"rho": 0.2}), ("at", {"eps": 0.0625})):
+        model = samlib.small_resnet().to(device)
+        samlib.train(model, *digits[:2], method, epochs=12, progress=False, **strength)
+        models[f"resnet {method}"] = model, 0.0625
+    return models
+
+
+HONEST = [f"{kind} {method}" for kind in ("mlp", "resnet") for method in ("sgd", "sam", "at")]
+
+
+def found(diagnosis):
+    return {check.name for check in diagnosis.checks if check.verdict == "suspicious"}
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", HONEST)
+def test_no_honest_model_is_suspected(honest, digits, name, norm):
+    model, eps = honest[name]
+    other = honest[name.replace("sam", "sgd") if "sam" in name else f"{name.split()[0]} sam"][0]
+    diagnosis = samlib.diagnose(model, *digits[2:], eps if norm == "linf" else 4 * eps, norm, other=other)
+    assert not found(diagnosis), str(diagnosis)
+    assert not diagnosis.suspicious
+    expected = {"ok"} if digits[2].device.type != "mps" else {"ok", "not checked"}
+    assert {check.verdict for check in diagnosis.checks} == expected
+
+
+@pytest.mark.parametrize("fake", FAKES)
+@pytest.mark.parametrize("name", HONEST)
+def test_every_fake_is_found_and_for_the_right_reason(honest, digits, name, fake):
+    model, eps = honest[name]
+    mask, reasons = FAKES[fake]
+    diagnosis = samlib.diagnose(mask(model), *digits[2:], eps, images=150)
+    assert diagnosis.suspicious
+    if name.startswith("mlp") or "x 10" not in fake:
+        assert reasons <= found(diagnosis), str(diagnosis)
+
+
+def test_the_table_says_what_was_measured_and_why_it_matters(trained, digits):
+    diagnosis = samlib.diagnose(masking.scale_logits(trained["sgd"], 30), *digits[2:], 0.125, images=100)
+    text, page = str(diagnosis), diagnosis._repr_html_()
+    assert len(diagnosis.checks) == 12
+    for check in diagnosis.checks:
+        for part in (check.name, check.measured, check.verdict, check.why):
+            assert part in text
+            assert part in page
+    assert "Do not believe" in text
+    assert "not checked" in text  # no other model was given
+    honest = samlib.diagnose(trained["sgd"], *digits[2:], 0.125, images=100)
+    assert "no proof" in str(honest)
+
+
+def test_a_model_that_still_uses_batch_statistics_is_found(digits, device):
+    class Stuck(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            x = (x - x.mean(0)) / (x.std(0) + 0.1)
+            return self.model(x)
+
+    model = Stuck(samlib.mlp()).to(device)
+    assert "evaluation mode" in found(samlib.diagnose(model, *digits[2:], 0.05, images=60))
+
+
+def test_adversarial_images_of_another_model_must_not_do_better(trained, digits):
+    """A wrapper that hides all gradients leaves the network open to images made on its twin."""
+    hidden = masking.quantise_input(trained["sgd"], 17)
+    assert "transfer" in found(samlib.diagnose(hidden, *digits[2:], 0.125, other=trained["sgd"], images=100))
+
+
+def test_a_diagnosis_leaves_model_and_generators_alone_and_repeats_itself(trained, digits):
+    model, before = trained["sam"], torch.get_rng_state()
+    model.train()
+    first, second = (samlib.diagnose(model, *digits[2:], 0.1, images=40, batch_size=size) for size in (None, None))
+    assert model.training
+    model.eval()
+    assert str(first) == str(second)
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_plain_function_can_be_diagnosed(trained, digits):
+    diagnosis = samlib.diagnose(lambda x: trained["sgd"](x), *digits[2:], 0.125, images=40)
+    verdicts = {check.name: check.verdict for check in diagnosis.checks}
+    assert verdicts["float64"] == "not checked"
+    assert verdicts["zero gradients"] == "ok"
