@@ -2,10 +2,11 @@
 # make test       from nothing: everything that can be tested on this machine, notebooks included
 # make notebooks  the learner's notebooks and the solved ones, from their sources
 # make results    train and attack again for the measured tables (about an hour on 4 cores)
+# make bench      samlib's evaluation beside torchattacks' AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
 # make format     ruff over everything
 # make clean      remove what was made here
 
-.PHONY: lab test notebooks results format clean
+.PHONY: lab test notebooks results bench format clean
 PYTEST_ARGS ?=
 # Small networks: one thread for each test process is fastest, and the same numbers come out everywhere.
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -30,6 +31,10 @@ notebooks:
 results:
 	@scripts/setup.sh lab
 	$(THREADS) .venv/bin/python -m samlib results
+
+bench:
+	@scripts/setup.sh dev
+	.venv/bin/python -m benchmarks.autoattack $(if $(CIFAR),--cifar "$(CIFAR)")
 
 format:
 	@scripts/setup.sh dev

@@ -354,20 +354,24 @@ def _move_mass(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[f
     rest[:, :, to[0], to[1]] = 0
     mass = (eps**2 - l2_norm(rest) ** 2).clamp(min=0).sqrt()
     old = delta[:, :, to[0], to[1]]
-    pattern = _bump(*old.shape[-2:], upright=place[0] + place[2] < 1).to(x) * sign.view(-1, 1, 1)
+    pattern = _bump(x, *old.shape[-2:], upright=place[0] + place[2] < 1) * sign.view(-1, 1, 1)
     length = old.flatten(2).norm(dim=2).clamp(min=torch.finfo(x.dtype).tiny)
     rest[:, :, to[0], to[1]] = per_example(mass, x) * ball.steepest(pattern + old / length[:, :, None, None])
     return project_pixels(ball, x, x + rest)
 
 
-def _bump(height: int, width: int, upright: bool) -> Tensor:
+def _bump(like: Tensor, height: int, width: int, upright: bool) -> Tensor:
     """One half positive and one half negative, each highest at its middle, of l_2 norm 1."""
     if upright:
-        return _bump(width, height, False).T
+        return _bump(like, width, height, False).T
+
+    def off_centre(length: int) -> Tensor:
+        places = torch.arange(length, dtype=like.dtype, device=like.device)
+        return (places - (length - 1) / 2).abs() / max(length, 1)
+
     halves = []
     for rows in (height // 2, height - height // 2):
-        down = (torch.arange(rows) - (rows - 1) / 2).abs()[:, None] / max(rows, 1)
-        across = (torch.arange(width) - (width - 1) / 2).abs()[None] / width
-        halves.append(1 / (1 + 8 * torch.maximum(down, across)) ** 2)
+        distance = torch.maximum(off_centre(rows)[:, None], off_centre(width)[None])
+        halves.append(1 / (1 + 8 * distance) ** 2)
     bump = torch.cat([halves[0], -halves[1]])
     return bump / bump.norm()

@@ -53,7 +53,7 @@ class NoisyInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # a new generator for each call, since a model that holds one cannot be copied under every torch
-        generator = torch.Generator().manual_seed((self.seed << 32) + self.calls)
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.calls)
         self.calls += 1
         return self.model(x + self.sigma * random_numbers(torch.randn, x, x.shape, generator))
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -53,40 +53,16 @@ class Climb(NamedTuple):
     losses: list[float]
 
 
-def worst_case(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    rho: float,
-    steps: int = 20,
-    *,
-    names: str | Sequence[str] | None = None,
-    relative: str | None = None,
-    loss: str | Loss = "ce",
-    step_size: float | None = None,
-    batch_size: int = 1024,
-    generator: torch.Generator | None = None,
-) -> float:
+def worst_case(model: nn.Module, x: Tensor, y: Tensor, rho: float, steps: int = 20, **settings: Any) -> float:
     """Worst-case sharpness: the most that the mean loss rises within rho of the weights, as far as a climb finds it.
 
     A lower bound of max over ||dw|| <= rho of L(w + dw) - L(w), by projected gradient ascent. One step is SAM's climb;
     near a minimum, where the gradient says little, it takes several to find the steep sides.
 
-    Args, raises: as for `climb`.
+    Args, raises: as for `climb`; `settings` are its keyword arguments: names, relative, loss, step_size, batch_size,
+    generator.
     """
-    return climb(
-        model,
-        x,
-        y,
-        rho,
-        steps,
-        names=names,
-        relative=relative,
-        loss=loss,
-        step_size=step_size,
-        batch_size=batch_size,
-        generator=generator,
-    ).increase
+    return climb(model, x, y, rho, steps, **settings).increase
 
 
 def climb(
@@ -219,35 +195,13 @@ def along(
         return torch.stack([landscape.loss(radius * step) for radius in radii])
 
 
-def top_eigenvalue(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    *,
-    names: str | Sequence[str] | None = None,
-    relative: str | None = None,
-    loss: str | Loss = "ce",
-    tolerance: float = 1e-4,
-    max_iterations: int = 100,
-    batch_size: int = 1024,
-    generator: torch.Generator | None = None,
-) -> float:
+def top_eigenvalue(model: nn.Module, x: Tensor, y: Tensor, **settings: Any) -> float:
     """The largest eigenvalue of the Hessian of the mean loss in the weights: the curvature of the steepest parabola.
 
-    Args, warns, raises: as for `top_eigenpair`.
+    Args, warns, raises: as for `top_eigenpair`; `settings` are its keyword arguments: names, relative, loss, tolerance,
+    max_iterations, batch_size, generator.
     """
-    return top_eigenpair(
-        model,
-        x,
-        y,
-        names=names,
-        relative=relative,
-        loss=loss,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-        batch_size=batch_size,
-        generator=generator,
-    )[0]
+    return top_eigenpair(model, x, y, **settings)[0]
 
 
 def top_eigenpair(
@@ -339,13 +293,15 @@ def climb_shares(
     y: Tensor,
     *,
     names: str | Sequence[str] | None = None,
+    relative: str | None = None,
     loss: str | Loss = "ce",
     batch_size: int = 1024,
 ) -> dict[str, float]:
     """Which layers SAM's climb moves: each layer's share of rho^2, that is of the gradient's squared norm.
 
-    A layer with share s moves by sqrt(s) rho. A layer is a module with its weight and bias. The gradient is that of the
-    mean loss over all given images in evaluation mode; a training step takes it on one batch, in training mode.
+    A layer with share s moves by sqrt(s) rho; with `relative`, by that in units of its weights. A layer is a module with
+    its weight and bias. The gradient is that of the mean loss over all given images in evaluation mode; a training step
+    takes it on one batch, in training mode.
 
     Args, raises: as for `climb`.
 
@@ -353,10 +309,10 @@ def climb_shares(
         Module name -> share; they sum to 1, or are all 0 where the gradient is zero.
     """
     with attack_mode(model):
-        landscape = Landscape(model, x, y, names, None, loss, batch_size)
+        landscape = Landscape(model, x, y, names, relative, loss, batch_size)
         _, gradient = landscape.loss_and_gradient(landscape.origin())
     shares: dict[str, float] = {}
-    for name, part in landscape.delta(L2(1.0).steepest(gradient)).items():
+    for name, part in landscape.by_name(L2(1.0).steepest(gradient)).items():
         layer = name.rpartition(".")[0] or name
         shares[layer] = shares.get(layer, 0.0) + float(part.square().sum())
     return shares
@@ -423,7 +379,8 @@ class Landscape:
     def _flatten(tensors: Sequence[Tensor]) -> Tensor:
         return torch.cat([tensor.flatten() for tensor in tensors])[None]
 
-    def _unflatten(self, flat: Tensor) -> dict[str, Tensor]:
+    def by_name(self, flat: Tensor) -> dict[str, Tensor]:
+        """A vector (1, P) cut into one part for each parameter."""
         parts = flat[0].split([w.numel() for w in self.weights.values()])
         return {name: part.view_as(w) for part, (name, w) in zip(parts, self.weights.items(), strict=True)}
 
@@ -433,7 +390,7 @@ class Landscape:
 
     def delta(self, step: Tensor) -> dict[str, Tensor]:
         """A step as the change of each parameter."""
-        return self._unflatten(step if self.scale is None else self.scale * step)
+        return self.by_name(step if self.scale is None else self.scale * step)
 
     def flat(self, direction: Direction) -> Tensor:
         """A change of each parameter as one vector, (1, P)."""

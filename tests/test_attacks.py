@@ -1,4 +1,4 @@
-"""FGSM and PGD: budgets, side effects, strength, cost, and agreement with peers."""
+"""FGSM, PGD, APGD and Square: budgets, side effects, strength, cost, and agreement with peers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import samlib
-from samlib.attacks import attack_mode, fgsm, pgd
+from samlib.attacks import apgd, attack_mode, fgsm, pgd, square
 from samlib.balls import make_ball
 from samlib.losses import LOSSES, cross_entropy, margin
 
@@ -316,3 +318,155 @@ def test_margin_restarts_are_judged_by_success(trained, digits):
     value = margin(model(x_adv), y)
     assert torch.equal(value > 0, model(x_adv).argmax(1) != y)
     assert (value > 0).any()
+
+
+# ---- APGD and Square -------------------------------------------------------------------------------------------------
+
+
+def stands(model, x_adv, y):
+    with torch.no_grad():
+        return model(x_adv).argmax(1) == y
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    shape=st.sampled_from([(3, 1, 8, 8), (2, 3, 5, 7), (4, 12), (2, 6, 4), (1, 2, 1, 3)]),
+    eps=st.sampled_from([0.0, 1e-3, 0.1, 0.7, 5.0]),
+    steps=st.integers(1, 12),
+    seed=st.integers(0, 1000),
+    vary=st.booleans(),
+)
+def test_apgd_and_square_stay_in_ball_and_pixel_range(norm, shape, eps, steps, seed, vary, device):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(shape, generator=generator).round(decimals=1).to(device)  # some pixels are 0 or 1
+    model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 5)).to(device)
+    y = torch.randint(5, shape[:1], generator=generator).to(device)
+    radius = eps * torch.linspace(0, 1, len(x), device=device) if vary else eps
+    before = x.clone()
+    attacked = [apgd(model, x, y, radius, norm, steps, "dlr", generator=generator)]
+    attacked += [apgd(model, x, y, radius, norm, steps, targets=(y + 1) % 5, restarts=2, generator=generator)]
+    attacked += [square(model, x, y, radius, norm, 5 * steps, generator=generator)]
+    for x_adv in attacked:
+        assert x_adv.shape == x.shape
+        assert (make_ball(norm, radius).norm(x_adv - x) <= torch.as_tensor(radius, device=device) + 1e-6).all()
+        assert x_adv.min() >= 0
+        assert x_adv.max() <= 1
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(("norm", "eps"), NORMS)
+def test_more_of_apgd_or_square_never_ends_lower(trained, digits, norm, eps):
+    """The same seed, so the same start: what is kept is the best on the way, and what is broken stays so."""
+    x, y, model = digits[2][:200], digits[3][:200], trained["at"]
+    for attack, few, many in ((apgd, 1, 20), (square, 1, 100)):
+        name = "steps" if attack is apgd else "queries"
+        start, end = (attack(model, x, y, eps, norm, **{name: number}, loss="margin") for number in (few, many))
+        if attack is apgd:
+            values = [margin(model(x_adv), y) for x_adv in (start, end)]
+            assert (values[1] >= values[0] - 1e-6)[values[1] <= 0].all()
+        assert not (stands(model, end, y) & ~stands(model, start, y)).any()
+        assert stands(model, end, y).sum() < stands(model, x, y).sum()
+
+
+@pytest.mark.parametrize("name", ["sgd", "sam", "at"])
+@pytest.mark.parametrize(("norm", "eps"), NORMS)
+def test_apgd_is_no_weaker_than_pgd_at_equal_cost_and_square_is_weaker_than_both(trained, digits, name, norm, eps):
+    x, y, model = digits[2], digits[3], trained[name]
+    by_apgd, by_pgd = (
+        stands(model, attack(model, x, y, eps, norm, steps=25, loss="margin"), y).sum().item() for attack in (apgd, pgd)
+    )
+    assert by_apgd <= by_pgd + 2
+    by_square = stands(model, square(model, x, y, eps, norm, queries=300), y).sum().item()
+    assert by_apgd - 2 <= by_square < 0.99 * stands(model, x, y).sum().item()
+
+
+def test_apgd_takes_few_steps_well_where_pgd_with_tiny_steps_does_not(trained, digits):
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    tiny = pgd(model, x, y, 0.125, steps=10, step_size=0.125 / 40, random_start=False)
+    assert stands(model, apgd(model, x, y, 0.125, steps=10), y).sum() < stands(model, tiny, y).sum() - 30
+
+
+@pytest.mark.parametrize(("norm", "eps"), NORMS)
+def test_apgd_and_square_are_as_strong_as_those_of_torchattacks(trained, digits, norm, eps):
+    torchattacks = pytest.importorskip("torchattacks")
+    x, y, model = digits[2][:300], digits[3][:300], trained["sam"].eval()
+    theirs = {"linf": "Linf", "l2": "L2"}[norm]
+    pairs = [(torchattacks.APGD(model, norm=theirs, eps=eps, steps=20), apgd(model, x, y, eps, norm, steps=20))]
+    if norm == "linf":
+        peer = torchattacks.Square(model, norm=theirs, eps=eps, n_queries=200)
+        pairs.append((peer, square(model, x, y, eps, norm, queries=200)))
+    else:  # theirs cannot search images of 8x8 pixels in l_2: its tiles are empty
+        image = torch.nn.functional.interpolate(x[:100], scale_factor=2)
+        wide = nn.Sequential(nn.AvgPool2d(2), model)
+        peer = torchattacks.Square(wide, norm=theirs, eps=2 * eps, n_queries=200)
+        left = [
+            stands(wide, x_adv, y[:100]).sum().item()
+            for x_adv in (peer(image, y[:100]).clamp(0, 1), square(wide, image, y[:100], 2 * eps, norm, queries=200))
+        ]
+        assert left[1] <= left[0] + 3
+    for peer, ours in pairs:
+        assert stands(model, ours, y).sum() <= stands(model, peer(x, y).clamp(0, 1), y).sum() + 3
+
+
+@pytest.mark.parametrize("attack", [apgd, square])
+def test_an_image_is_searched_alike_alone_and_in_a_batch(trained, digits, attack, device):
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+    model, x, y = copy.deepcopy(trained["sgd"]).double(), digits[2][:1].double(), digits[3][:1]
+    others = digits[2][1:9].double()
+    alone = attack(model, x, y, 0.08)
+    together = attack(model, torch.cat([x, others]), torch.cat([y, digits[3][1:9]]), 0.08)
+    assert torch.allclose(alone[0], together[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("attack", [apgd, square])
+def test_apgd_and_square_stop_at_the_first_success_and_leave_no_trace(digits, trained, attack, device):
+    model = samlib.small_resnet().to(device).train()
+    model.bn.eval()
+    x, y = digits[2][:16], digits[3][:16]
+    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    modes = [module.training for module in model.modules()]
+    attack(model, x, y, 0.1)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert [module.training for module in model.modules()] == modes
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), state)
+
+    calls = []
+    handle = trained["sgd"].register_forward_pre_hook(lambda module, inputs: calls.append(len(inputs[0])))
+    attack(trained["sgd"], digits[2], digits[3], 1.0)
+    handle.remove()
+    assert len(calls) < 40  # of 100 steps or 1,000 queries
+    assert calls == sorted(calls, reverse=True)
+
+
+def test_square_needs_no_gradient_and_asks_no_more_than_it_may(trained, digits, device):
+    calls = []
+
+    def model(x):
+        calls.append(len(x))
+        with torch.no_grad():
+            return trained["at"](x)
+
+    x, y = digits[2][:50], digits[3][:50]
+    x_adv = square(model, x, y, 0.05, queries=60)
+    assert len(calls) == 60
+    assert max(calls) == 50
+    assert (x_adv != x).flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_on_a_linear_model_apgd_succeeds_just_beyond_the_optimum(norm, device):
+    generator = torch.Generator().manual_seed(3)
+    w = torch.randn(25, generator=generator, dtype=torch.float64)
+    x = (0.5 + 0.02 * torch.randn(200, 1, 5, 5, generator=generator, dtype=torch.float64)).to(device)
+    model, score = linear_classifier(w.to(device)), x.flatten(1) @ w.to(device)
+    y = (score > 0).long()
+    optimum = score.abs() / (w.abs().sum() if norm == "linf" else w.norm()).to(device)
+    for factor, broken in [(0.95, False), (1.05, True)]:
+        for loss in ("ce", "margin"):
+            assert (stands(model, apgd(model, x, y, factor * optimum, norm, loss=loss), y) != broken).all()
+        if norm == "linf":  # the optimum is a corner of the cube, and random search goes from corner to corner
+            found = ~stands(model, square(model, x, y, factor * 1.05 * optimum, norm, queries=2000), y)
+            assert found.float().mean() > 0.9 if broken else not found.any()

@@ -20,7 +20,11 @@ Y = torch.arange(6)
 CALLS = {
     "fgsm": lambda model, x, y: samlib.fgsm(model, x, y, 0.1),
     "pgd": lambda model, x, y: samlib.pgd(model, x, y, 0.1),
+    "apgd": lambda model, x, y: samlib.apgd(model, x, y, 0.1, steps=3),
+    "square": lambda model, x, y: samlib.square(model, x, y, 0.1, queries=3),
     "accuracy": lambda model, x, y: samlib.accuracy(model, x, y),
+    "evaluate": lambda model, x, y: samlib.evaluate(model, x, y, 0.1, budget="quick"),
+    "diagnose": lambda model, x, y: samlib.diagnose(model, x, y, 0.1),
     "robust_accuracy": lambda model, x, y: samlib.robust_accuracy(model, x, y, 0.1),
     "robust_curve": lambda model, x, y: samlib.robust_curve(model, x, y, [0.1]),
     "train": lambda model, x, y: samlib.train(model, x, y, epochs=1, progress=False),
@@ -103,6 +107,7 @@ def test_labels_that_are_none(call, model, y, error, message):
         (lambda x: x[:, :10].softmax(1), ValueError, r"model returned probabilities.*leave the softmax out"),
         (lambda x: x[:, :1], ValueError, r"model returned shape \(\d, 1\).*classes >= 2"),
         (lambda x: x, None, None),
+        (lambda x: x * torch.nan, ValueError, r"model returned NaN logits for \d of \d images.*division by zero"),
         (lambda x: x[:, :3], ValueError, r"y holds the label \d, but model .*3 classes"),
         (lambda x: x.sum(), ValueError, r"model returned shape \(\) for"),
         (lambda x: (x, x), TypeError, r"model returned a tuple; it must return a tensor of logits"),
@@ -131,7 +136,7 @@ def test_labels_on_another_device():
         samlib.accuracy(samlib.mlp((8,)), X, Y.to("meta"))
 
 
-@pytest.mark.parametrize("attack", [samlib.pgd, samlib.fgsm])
+@pytest.mark.parametrize("attack", [samlib.pgd, samlib.fgsm, samlib.apgd, samlib.robust_accuracy])
 def test_logits_that_cannot_be_differentiated(attack, device):
     model = Returns(lambda x: x.detach()[:, :10]).to(device)
     with pytest.raises(ValueError, match=r"do not depend on x by differentiable operations"):
@@ -143,6 +148,9 @@ def test_logits_that_cannot_be_differentiated(attack, device):
 ATTACKS = {
     "fgsm": samlib.fgsm,
     "pgd": samlib.pgd,
+    "apgd": samlib.apgd,
+    "square": samlib.square,
+    "evaluate": samlib.evaluate,
     "robust_accuracy": samlib.robust_accuracy,
     "survivors": survivors,
 }
@@ -202,6 +210,23 @@ def test_settings_of_pgd_that_are_none(model, device, arguments, error, message)
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=()), TypeError, r"attacks is \(\)"),
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=["pgd"]), TypeError, r"attacks is \['pgd'\]"),
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, batch_size=0), ValueError, r"batch_size is 0"),
+        (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, budget="fast"), ValueError, r"budget is 'fast'.*'quick'"),
+        (lambda m, x, y: samlib.evaluate(m, x, y, 0.1, resume=0.5), TypeError, r"resume is a float"),
+        (lambda m, x, y: samlib.evaluate(m, x, y, 0.1, generator=0), TypeError, r"generator is a int"),
+        (lambda m, x, y: samlib.apgd(m, x, y, 0.1, steps=0), ValueError, r"steps is 0"),
+        (lambda m, x, y: samlib.apgd(m, x, y, 0.1, restarts=0), ValueError, r"restarts is 0"),
+        (lambda m, x, y: samlib.apgd(m, x, y, 0.1, loss="mse"), ValueError, r"loss is 'mse'"),
+        (lambda m, x, y: samlib.apgd(m, x, y, 0.1, targets=y[:3]), ValueError, r"targets has shape \(3,\)"),
+        (lambda m, x, y: samlib.apgd(m, x, y, 0.1, targets=y + 9), ValueError, r"holds the label 14, but"),
+        (lambda m, x, y: samlib.apgd(m, x, y, 0.1, generator=0), TypeError, r"generator is a int"),
+        (lambda m, x, y: samlib.square(m, x, y, 0.1, queries=0), ValueError, r"queries is 0"),
+        (lambda m, x, y: samlib.square(m, x, y, 0.1, loss="mse"), ValueError, r"loss is 'mse'"),
+        (lambda m, x, y: samlib.diagnose(m, x, y, 0.0), ValueError, r"eps is 0.0; it must be .* \(0"),
+        (lambda m, x, y: samlib.diagnose(m, x, y, 0.1, "l1"), ValueError, r"norm is 'l1'"),
+        (lambda m, x, y: samlib.diagnose(m, x, y, 0.1, images=0), ValueError, r"images is 0"),
+        (lambda m, x, y: samlib.diagnose(m, x, y, 0.1, other=0.5), TypeError, r"model is a float"),
+        (lambda m, x, y: Attack(kind="fab"), ValueError, r"kind is 'fab'; it must be one of 'pgd', 'apgd', 'square'"),
+        (lambda m, x, y: Attack(kind="square", targets=3), ValueError, r"targets is 3, but kind 'square' takes none"),
         (lambda m, x, y: samlib.accuracy(m, x, y, batch_size=0), ValueError, r"batch_size is 0"),
         (lambda m, x, y: samlib.robust_curve(m, x, y, []), ValueError, r"eps is \[\]; it must hold at least one"),
         (lambda m, x, y: samlib.robust_curve(m, x, y, [0.2, 0.1]), ValueError, r"in increasing order"),

@@ -153,6 +153,7 @@ def test_targets_cover_the_likely_wrong_classes_and_never_the_label(digits, devi
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_the_batch_size_changes_nothing(trained, some, norm, device):
+    """In float64, where the rounding of a batch of another size does not turn the sign of a gradient."""
     if device.type == "mps":
         pytest.skip("MPS has no float64")
     model, x, y = copy.deepcopy(trained["sam"]).double(), some[0].double(), some[1]
@@ -191,8 +192,7 @@ def test_each_example_may_have_its_own_eps(trained, digits, device):
 # ---- curves ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("name", ["sgd", "at"])
+@pytest.mark.parametrize(("name", "norm"), [("at", "linf"), ("sgd", "l2")])
 def test_a_curve_starts_at_clean_accuracy_never_rises_and_agrees_with_single_evaluations(trained, digits, name, norm):
     x, y, model = digits[2][:200], digits[3][:200], trained[name]
     radii = [0.0, 0.05, 0.1, 0.2] if norm == "linf" else [0.0, 0.2, 0.5, 1.0]
@@ -344,16 +344,15 @@ def test_a_checkpoint_of_another_evaluation_is_refused(trained, some, tmp_path):
     for what, call in others.items():
         with pytest.raises(ValueError, match=rf"belongs to another evaluation: .*{what}.* differ"):
             call()
-    for factors in ((10, 30), (30, 10)):
-        with pytest.raises(ValueError, match="belongs to another evaluation: model"):
-            for factor in factors:
-                model = masking.scale_logits(trained["sgd"], factor)
-                evaluate(model, x, y, 0.1, attacks=QUICK, checkpoint=tmp_path / f"{factors[0]}.pt")
+    louder = tmp_path / "louder.pt"
+    evaluate(masking.scale_logits(trained["sgd"], 10), x, y, 0.1, attacks=QUICK, checkpoint=louder)
+    with pytest.raises(ValueError, match=r"belongs to another evaluation: model"):
+        evaluate(masking.scale_logits(trained["sgd"], 30), x, y, 0.1, attacks=QUICK, checkpoint=louder)
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="is not a whole checkpoint"):
         evaluate(trained["sgd"], x, y, 0.1, attacks=QUICK, checkpoint=file)
     torch.save({"format": "samlib.training 1"}, file)
-    with pytest.raises(ValueError, match="was not written by samlib.evaluate"):
+    with pytest.raises(ValueError, match=r"was not written by samlib\.evaluate"):
         evaluate(trained["sgd"], x, y, 0.1, attacks=QUICK, checkpoint=file)
 
 

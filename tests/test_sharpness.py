@@ -442,6 +442,18 @@ def test_climb_shares_are_how_far_sam_moves_each_layer(fitted):
     assert flat == {"fc1": 0, "fc2": 0}
 
 
+@pytest.mark.parametrize("relative", sharpness.RELATIVE)
+def test_relative_climb_shares_are_those_of_the_first_relative_step(fitted, relative):
+    model, x, y = fitted
+    weights = dict(model.named_parameters())
+    step = sharpness.climb(model, x, y, 1e-4, 1, relative=relative).delta
+    size = {"layer": lambda w: w.norm(), "adaptive": lambda w: w.abs().clamp_min(1e-30)}[relative]
+    squared = {name: float((part / size(weights[name])).detach().square().sum()) / 1e-8 for name, part in step.items()}
+    shares = sharpness.climb_shares(model, x, y, relative=relative)
+    for layer in ("fc1", "fc2"):
+        assert shares[layer] == pytest.approx(squared[f"{layer}.weight"] + squared[f"{layer}.bias"], rel=1e-3)
+
+
 # ---- the model stays as it was ---------------------------------------------------------------------------------------
 
 

@@ -220,10 +220,10 @@ def test_uniform_average_has_the_optimum_of_a():
 
         def slope(w, p=p, eta=eta, d=d, rho=rho):
             v, scale = w + rho * nodes, math.sqrt(d)
-            wrong, right = norm.pdf((eta * d - v) / scale), norm.pdf((eta * d + v) / scale)
-            return weights @ ((1 - p) * wrong - p * right)
+            # both densities times exp(v^2 / 2d + eta^2 d / 2): what is left of them is the bracket of L'
+            return weights @ (np.exp(-(v**2) / 2 / scale**2) * ((1 - p) * np.exp(eta * v) - p * np.exp(-eta * v)))
 
-        assert between(slope, toy.sam_optimum(p, eta, d, rho, "A"), 1e-8)
+        assert between(slope, toy.sam_optimum(p, eta, d, rho, "A")), (p, eta, d, rho)
 
 
 def worst_in_ball(w, p, eta, d, rho, adaptive):
@@ -271,6 +271,46 @@ def test_ball_definitions_are_the_least_worst_case(definition):
         assert is_lowest(worst, w, 1e-4 if exactly else 1e-8), (p, eta, d, rho)
     # D' has both kinds in the grid, B only kinks.
     assert (unmoved == 0) if definition == "B" else (50 < unmoved < 150)
+
+
+def error_on_rim(angle, w, p, eta, d, rho, adaptive, lib=mpmath, cdf=mpmath.ncdf):
+    """The error in a direction on the rim of the cone of directions that the ball around (w, 1 ... 1) is seen as."""
+    unit, total = (w if adaptive else w / w), lib.sqrt(d)
+    length = lib.sqrt((w / unit) ** 2 + d)
+    along, sine = (w / unit / length, total / length), rho / length
+    cosine, kick = lib.sqrt(1 - sine**2), sine * lib.cos(angle)
+    robust, equal = unit * (cosine * along[0] + kick * along[1]), cosine * along[1] - kick * along[0]
+    scale, vote = lib.sqrt(equal**2 + (sine * lib.sin(angle)) ** 2), eta * total * equal
+    return p * cdf(-(vote + robust) / scale) + (1 - p) * cdf(-(vote - robust) / scale)
+
+
+def worst_on_rim(w, p, eta, d, rho, adaptive):
+    """`worst_in_ball` to 40 digits: both ends of the rim, and each local maximum between them that a grid of floats finds."""
+    grid = np.linspace(0, math.pi, 801)
+    values = error_on_rim(grid, float(w), float(p), float(eta), d, float(rho), adaptive, np, ndtr)
+    tops = grid[1:-1][(values[1:-1] >= values[:-2]) & (values[1:-1] >= values[2:])]
+
+    def error(angle):
+        return error_on_rim(angle, w, p, eta, d, rho, adaptive)
+
+    angles = [mpmath.mpf(0), mpmath.pi]
+    for top in tops if d > 1 else ():  # a single weak feature has nothing across it
+        angles.append(
+            mpmath.findroot(lambda a: mpmath.diff(error, a), (top - 1e-3, top + 1e-3), tol=1e-30, verify=False)
+        )
+    return max(map(error, angles))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("definition", ["B", "D'"])
+def test_ball_definitions_are_the_least_worst_case_to_nine_digits(definition):
+    for p, eta, d, rho in SETTINGS:
+        w = toy.sam_optimum(p, eta, d, rho, definition)
+
+        def worst(w, p=p, eta=eta, d=d, rho=rho):
+            return worst_on_rim(w, mpmath.mpf(p), mpmath.mpf(eta), d, mpmath.mpf(rho), definition == "D'")
+
+        assert is_lowest(worst, mpmath.mpf(w), 1e-9), (p, eta, d, rho)
 
 
 def test_b_is_the_midpoint_of_a_level_chord_in_the_angle_while_the_worst_direction_stays_in_the_plane():
@@ -530,6 +570,49 @@ def test_whole_logistic_loss_meets_the_conditions_of_the_least_worst_case():
         assert abs(up[0] * down[1] - up[1] * down[0]) < 1e-6 * lengths, (p, eta, d, rho)
         tilted += max(abs(one[2]), abs(other[2])) > 0.1 * rho
     assert 10 < tilted < 190  # both kinds are in the grid
+
+
+def balanced(p, eta, d, rho):
+    """H from its conditions, in extended precision: the centre and both worst points by Newton's method on all at once."""
+    start = toy._centre(toy.Model(p, eta, d), rho)
+    one, other = hills(WholeLogisticLoss(p, eta, d, rho), start, d, rho)
+    exact = np.longdouble
+    z = np.arange(-eta * math.sqrt(d) - 10, 10, min(0.15, 0.35 / (2 * eta * math.sqrt(d) + rho))).astype(exact)
+    weight, t = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum(), exact(eta) * np.sqrt(exact(d))
+
+    def loss(point):
+        """Its logarithm and its gradient over its length."""
+        w_1, a, b = point
+        margin, direction = t * a + np.hypot(a, b) * z, z / np.hypot(a, b)
+        value = (p * np.logaddexp(0, -margin - w_1) + (1 - p) * np.logaddexp(0, w_1 - margin)) @ weight
+        right, wrong = p / (1 + np.exp(margin + w_1)), (1 - p) / (1 + np.exp(margin - w_1))
+        both = right + wrong
+        slope = np.stack([wrong - right, -both * (t + a * direction), -both * b * direction]) @ weight
+        return np.log(value), slope / np.sqrt(slope @ slope)
+
+    def conditions(v):
+        """Each kick is along the gradient where it leads; equal losses; gradients in the plane opposite to each other."""
+        centre, kicks = np.append(v[:2], 0), (v[2:5], v[5:])
+        (high, up), (low, down) = (loss(centre + kick) for kick in kicks)
+        turned = up[0] * down[1] - up[1] * down[0]
+        return np.concatenate([kicks[0] - rho * up, kicks[1] - rho * down, [high - low, turned]])
+
+    v = np.concatenate([start, one - np.append(start, 0), other - np.append(start, 0)]).astype(exact)
+    for _ in range(15):
+        if np.abs(conditions(v)).max() < 1e-13:
+            break
+        moves = 1e-8 * np.eye(8, dtype=exact)
+        slopes = np.stack([(conditions(v + move) - conditions(v - move)) / exact(2e-8) for move in moves], 1)
+        v = v - np.linalg.lstsq(slopes.astype(float), conditions(v).astype(float), rcond=1e-13)[0]
+    assert np.abs(conditions(v)).max() < 1e-11
+    return float(v[0] * np.sqrt(exact(d)) / v[1])
+
+
+@pytest.mark.slow
+def test_whole_logistic_loss_to_nine_digits():
+    for p, eta, d, rho in settings(strongest=2.0):
+        w = toy.sam_optimum(p, eta, d, rho, "H")
+        assert w == pytest.approx(balanced(p, eta, d, rho), rel=1e-9), (p, eta, d, rho)
 
 
 def least_worst(loss, point, kicks):

@@ -1,0 +1,858 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+#   samlib:
+#     title: Is it real?
+#     minutes: 70
+#     difficulty: medium
+#     device: a laptop is enough, no GPU, no download
+# ---
+
+# %% [markdown]
+# **After this lesson you can**
+#
+# - attack one network in five ways, and say what each of them sees and what it costs;
+# - explain how a network looks robust that is not, and name the trace that each trick leaves;
+# - convict a fake by evidence that anyone can check, and say why nobody can be acquitted;
+# - find out how much of a published gain survives a stronger attack, and referee a report line by line.
+#
+# **You need** lesson 01: PGD, the ball, the cross-entropy and the margin loss; and from lesson 03 what is claimed for SAM. All else is
+# explained here.
+
+# %% [markdown]
+# ## 1 · Five ways to look
+#
+# **Robust accuracy** is measured from above: an image counts as robust as long as *nobody has found* a change that breaks it. So a large
+# number has two possible causes. The changes do not exist, or the search was poor. This lesson is about telling them apart.
+#
+# Three networks, trained here and now: with SGD, with SAM (rho = 0.4), and with AT (l_inf, eps = 0.125). A hundred test digits.
+
+# %%
+import torch
+import samlib
+
+x_train, y_train, x_test, y_test = samlib.load_digits()
+x, y = x_test[:100], y_test[:100]
+how = {"SGD": {"method": "sgd"}, "SAM": {"method": "sam", "rho": 0.4}, "AT": {"method": "at", "eps": 0.125}}
+nets = {name: samlib.mlp() for name in how}
+for name, net in nets.items():
+    samlib.train(net, x_train, y_train, **how[name], progress=False)
+    net.eval()
+    print(f"{name} reads {100 * samlib.accuracy(net, x_test, y_test):.1f} % of the test digits")
+
+# %% [markdown]
+# And five attacks on them, all within l_inf eps:
+#
+# | attack | follows | a step |
+# |---|---|---|
+# | FGSM | the gradient of the cross-entropy, at the digit | only one, of length eps |
+# | PGD ce | the same gradient, anew at each step | 2.5 eps / steps, from a random start |
+# | PGD margin | the gradient of the margin loss (the best wrong logit minus the right one) | the same |
+# | APGD ce | the gradient of the cross-entropy, with momentum (a part of the last step is repeated) | finds its own length: 2 eps at first, halved where the loss no longer rises |
+# | random search | **no gradient**, only the network's scores | ten *queries*: in each, a random window of pixels is repainted; the change stays if the margin loss has risen |
+#
+# **APGD** is *Auto-PGD*; its point is that nobody can choose a bad step size. The random search is the *Square Attack*. A step of a gradient attack costs 2,
+# a forward and a backward pass; a query costs 1, and ten of them count as a step here: the search pays five times as much.
+#
+# **Predict** how far the blind one gets:
+
+# %%
+from samlib.exercises import is_it_real as lesson
+
+lesson.bet_on_the_search.ask()
+
+# %%
+ATTACKS = {
+    "FGSM": lambda net, x, y, eps, steps: samlib.fgsm(net, x, y, eps),
+    "PGD ce": lambda net, x, y, eps, steps: samlib.pgd(net, x, y, eps, steps=steps),
+    "PGD margin": lambda net, x, y, eps, steps: samlib.pgd(net, x, y, eps, steps=steps, loss="margin"),
+    "APGD ce": lambda net, x, y, eps, steps: samlib.apgd(net, x, y, eps, steps=steps),
+    "random search": lambda net, x, y, eps, steps: samlib.square(net, x, y, eps, queries=10 * steps),
+}
+
+# %% [markdown]
+# All of it is computed now, so that the controls answer at once.
+
+# %% tags=["hide-input"]
+RADII, STEPS = [0.0625, 0.125, 0.25], [1, 3, 10, 40]
+
+
+def run(attack, net, steps, radii=RADII, x=x, y=y):
+    """One attack at several radii at once: the images (radii, 100, ...) and the network's answers (radii, 100)."""
+    many_x, many_y = x.repeat(len(radii), 1, 1, 1), y.repeat(len(radii))
+    eps = torch.tensor(radii).repeat_interleave(len(x))
+    x_adv = attack(net, many_x, many_y, eps, steps)
+    with torch.no_grad():
+        says = net(x_adv).argmax(1)
+    return x_adv.view(len(radii), *x.shape), says.view(len(radii), len(x))
+
+
+zoo = {
+    (name, attack, steps): run(ATTACKS[attack], net, steps)
+    for name, net in nets.items()
+    for attack in ATTACKS
+    for steps in (STEPS if attack != "FGSM" else [1])
+}
+zoo |= {(name, "FGSM", steps): zoo[name, "FGSM", 1] for name in nets for steps in STEPS}
+together = {
+    name: torch.stack([zoo[name, attack, k][1] == y for attack in ATTACKS for k in STEPS]).all(0).sum(1).tolist()
+    for name in nets
+}
+
+# %% [markdown]
+# **Move.** The bars count how many of the 100 digits still stand under each attack. The hatched one is the attack that you choose, and twelve of its
+# digits are on the right, with what the network says (orange: misread). The dashed line is what all five leave when *any* of them may
+# break a digit, with any number of steps. Go through the networks at eps = 0.125 and 40 steps: which attack is the strongest? Then look at the digits that the
+# random search makes, beside those of PGD.
+
+# %% tags=["hide-input"]
+from samlib import plots, widgets
+
+zoo_figure = widgets.figure(8.4, 3.8)
+bars = plots.Counts(
+    zoo_figure.add_axes([0.165, 0.13, 0.35, 0.79]), list(ATTACKS), "digits that stand, of 100", "all together"
+)
+digits_ax = zoo_figure.add_axes([0.55, 0.0, 0.45, 1.0])
+mosaic = plots.Mosaic(digits_ax, 3, 4)
+
+
+def attacked(name, attack, steps, level, zoo=zoo, together=together, y=y, bars=bars, mosaic=mosaic, radii=RADII):
+    counts = [int((zoo[name, a, steps][1][level] == y).sum()) for a in bars.names]
+    bars.show(counts, attack, together[name][level], f"{name}, eps = {radii[level]:g}, {steps} steps")
+    images, says = (part[level] for part in zoo[name, attack, steps])
+    tiles = {}
+    for i in range(12):
+        wrong = says[i] != y[i]
+        tiles[divmod(i, 4)] = (plots.grey(images[i, 0].numpy()), f"says {says[i]}", plots.RED if wrong else "black")
+    mosaic.show(tiles)
+    found = ", ".join(f"{a} {n}" for a, n in zip(bars.names, counts, strict=True))
+    return f"{name}, l_inf eps {radii[level]:g}, {steps} steps, digits that stand of 100: {found}; all together {together[name][level]}."
+
+
+# %% tags=["hide-input"]
+controls = {
+    "name": widgets.toggle("network", list(nets), "SGD"),
+    "attack": widgets.dropdown("attack: its digits on the right", list(ATTACKS), "PGD ce"),
+    "steps": widgets.choice_slider("steps (10 queries each)", STEPS, 10),
+    "level": widgets.choice_slider("eps: l_inf radius, in pixels", [(f"{e:g}", i) for i, e in enumerate(RADII)], 1),
+}
+widgets.live(zoo_figure, attacked, controls)
+
+# %%
+left = {
+    (name, attack): int((zoo[name, attack, 40][1][1] == y).sum()) for name in nets for attack in ATTACKS
+}  # eps 0.125, 40 steps
+for name in nets:
+    counts = "  ".join(f"{attack} {left[name, attack]:2}" for attack in ATTACKS)
+    print(f"{name}:  {counts}  all together {together[name][1]}")
+
+# %%
+for name in nets:
+    best = min(left[name, attack] for attack in ATTACKS)
+    assert together[name][1] <= best
+    assert left[name, "random search"] - best < 8
+surplus = {name: left[name, "FGSM"] - together[name][1] for name in nets}
+assert surplus["SAM"] > 10 > surplus["SGD"] > surplus["AT"] > 2
+print("left by FGSM beyond all together:", surplus)
+
+# %% [markdown]
+# **Explain.** The blind search comes within a few digits of the best, on all three networks. One random change does nothing; four hundred, of
+# which only the helpful ones are kept, lead uphill as well, slowly. So a gradient is a convenience, not a necessity, and an attacker who
+# has none is no comfort.
+#
+# Among those with a gradient, one step (FGSM) is far too weak. It is *not equally* too weak: it flatters SGD by some eight digits and SAM by about
+# twice as many. Keep that in mind for section 4. With forty steps the rest differ by a few digits, each misses some that another finds, and only
+# *all together* is a figure to report.
+#
+# Still, at eps = 0.125:
+
+# %% tags=["hide-input"]
+still = widgets.figure(8.4, 3.2)
+looks = {"PGD ce": "grey", "PGD margin": "blue", "APGD ce": "orange", "random search": "green"}
+for panel, name in zip(still.subplots(1, 3, sharey=True), nets, strict=True):
+    panel.plot([1], [int((zoo[name, "FGSM", 1][1][1] == y).sum())], "*", color="black", markersize=9, label="FGSM")
+    for attack, style in looks.items():
+        counts = [int((zoo[name, attack, k][1][1] == y).sum()) for k in STEPS]
+        panel.plot(STEPS, counts, label=attack, markersize=4, **plots.STYLES[style])
+    panel.axhline(together[name][1], color="#666666", linestyle="--", linewidth=1)
+    panel.set(xscale="log", xlabel="steps (10 queries each)")
+    panel.set_xticks(STEPS, [str(k) for k in STEPS])
+    panel.minorticks_off()
+    panel.set_title(name, fontsize=10)
+    plots.percent_axis(panel, "digits that stand, of 100" if name == "SGD" else "")
+panel.legend(frameon=False, fontsize=8.5, loc="lower left")
+still.subplots_adjust(left=0.07, right=0.99, top=0.91, bottom=0.15, wspace=0.08)
+widgets.still(
+    still,
+    "; ".join(
+        f"{name}: " + ", ".join(f"{a} {left[name, a]}" for a in ATTACKS) + f", all {together[name][1]}" for name in nets
+    )
+    + ". Digits of 100 that stand, l_inf 0.125, after 40 steps.",
+)
+
+# %% [markdown]
+# ## 2 · The gradient that vanishes
+#
+# A network says the class of the largest logit. Multiply all its logits by 30: it says the same to every image there is, and the same change
+# of the image breaks it.
+
+# %%
+from samlib.masking import scale_logits
+
+loud = scale_logits(nets["SGD"], 30)
+with torch.no_grad():
+    assert torch.equal(loud(x).argmax(1), nets["SGD"](x).argmax(1))
+
+# %%
+lesson.bet_on_the_scale.ask()
+
+# %% [markdown]
+# **Move** `scale`. Left, what PGD leaves (40 steps of eps / 4) when it climbs each of three losses; the third, **DLR** (*difference of logits ratio*), is the
+# margin loss divided by the distance from the largest logit to the third largest. Right, the gradient before the attack begins: a
+# point for each of the 100 digits. Across, by how much its right logit **leads** the best wrong one, after the multiplication. Upwards, the
+# largest slope that the chosen loss has in any of the 64 pixels. (Digits misread from the start are left out.)
+#
+# Then choose another `loss`. Then choose numbers of 64 bits (**float64**) in place of the usual 32 (**float32**).
+
+# %% tags=["hide-input"]
+import copy
+from samlib.losses import make_loss
+
+SCALES, LOSSES, EPS = [1, 2, 3, 5, 10, 15, 20, 30], {"ce": "cross-entropy", "margin": "margin", "dlr": "DLR"}, 0.125
+
+
+def slopes_of(net, loss, x, y=y):
+    """The largest slope of the loss in any pixel of each image, (100,)."""
+    pixels = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(make_loss(loss)(net(pixels), y).sum(), pixels)
+    return gradient.flatten(1).abs().amax(1)
+
+
+stood, slopes, leads = {}, {}, {}
+for bits, dtype in ((32, torch.float32), (64, torch.float64)):
+    for scale in SCALES:
+        net, pixels = copy.deepcopy(scale_logits(nets["SGD"], scale)).to(dtype), x.to(dtype)
+        with torch.no_grad():
+            leads[bits, scale] = -make_loss("margin")(net(pixels), y).double().numpy()
+        for loss in LOSSES:
+            x_adv = samlib.pgd(net, pixels, y, EPS, steps=40, step_size=EPS / 4, loss=loss)
+            stood[bits, loss, scale] = 100 * samlib.accuracy(net, x_adv, y)
+            slopes[bits, loss, scale] = slopes_of(net, loss, pixels).double().numpy()
+
+# %% tags=["hide-input"]
+fade = widgets.figure(8.4, 3.7)
+styles = dict(zip(LOSSES.values(), ("orange", "blue", "green"), strict=True))
+by_scale = plots.Curves(
+    fade.add_axes([0.08, 0.14, 0.38, 0.78]), styles, "factor on the logits", "digits that stand, of 100"
+)
+by_scale.ax.set(xscale="log", xlim=(0.9, 34), ylim=(0, 100))
+by_scale.ax.set_xticks(SCALES, [str(s) for s in SCALES])
+by_scale.ax.minorticks_off()
+by_scale.ax.legend(frameon=False, loc="upper left")
+gradients = plots.Slopes(fade.add_axes([0.59, 0.14, 0.4, 0.78]), leads[32, 30].max())
+
+
+def look(
+    scale,
+    loss,
+    bits,
+    stood=stood,
+    slopes=slopes,
+    leads=leads,
+    by_scale=by_scale,
+    gradients=gradients,
+    scales=SCALES,
+    losses=LOSSES,
+):
+    curves = {losses[name]: [stood[bits, name, s] for s in scales] for name in losses}
+    by_scale.show(scales, curves, scale, f"logits × {scale}, float{bits}")
+    slope = slopes[bits, loss, scale]
+    smallest = 1.4e-45 if bits == 32 else 4.9e-324
+    read = leads[bits, scale] > 0  # the few digits that are misread from the start have no lead
+    gradients.show(
+        leads[bits, scale][read],
+        slope[read],
+        smallest,
+        f"{losses[loss]}: {int((slope == 0).sum())} of 100 gradients are 0",
+    )
+    found = ", ".join(f"{name} {values[scales.index(scale)]:.0f}" for name, values in curves.items())
+    return f"Logits times {scale}, float{bits}. Of 100 digits stand: {found}. The {losses[loss]} has {int((slope == 0).sum())} gradients of exactly 0."
+
+
+controls = {
+    "scale": widgets.choice_slider("scale: factor on the logits", SCALES, 1),
+    "loss": widgets.toggle("loss on the right", [(text, name) for name, text in LOSSES.items()], "ce"),
+    "bits": widgets.toggle("numbers", [("float32", 32), ("float64", 64)], 32),
+}
+widgets.live(fade, look, controls)
+
+# %%
+silent = {scale: int((samlib.losses.cross_entropy(scale * nets["SGD"](x), y) == 0).sum()) for scale in SCALES}
+zero = {scale: int((slopes[32, "ce", scale] == 0).sum()) for scale in SCALES}
+print("of 100 digits, factor       ", *(f"{scale:4}" for scale in SCALES))
+print("cross-entropy is exactly 0  ", *(f"{n:4}" for n in silent.values()))
+print("its gradient is exactly 0   ", *(f"{n:4}" for n in zero.values()))
+print("stand: PGD on cross-entropy ", *(f"{stood[32, 'ce', scale]:4.0f}" for scale in SCALES))
+print("       the same in float64  ", *(f"{stood[64, 'ce', scale]:4.0f}" for scale in SCALES))
+print("       PGD on the margin    ", *(f"{stood[32, 'margin', scale]:4.0f}" for scale in SCALES))
+
+# %% [markdown]
+# **Explain.** The network is the same all the way, and two of the three losses say so: a factor cancels in the DLR, and in the margin it changes no sign.
+# Only the cross-entropy goes blind. Why?
+#
+# Its gradient is made of the probabilities that the softmax gives to the wrong classes. If the right logit leads by $L$, they are about
+# $e^{-L}$: the straight line in the right picture. Two roundings lie in wait on it.
+#
+# - From a lead of about 17, $1 - e^{-L}$ rounds to 1 in float32, and the cross-entropy to *exactly 0*. That does **not** stop PGD: the gradient is tiny, but
+#   it has a sign. (Factor 2: most losses are 0, no gradient is, and as many digits fall as before.)
+# - From a lead of about 103, $e^{-L}$ is below the smallest number above zero that float32 has. The gradient is *exactly 0* in every pixel, $\operatorname{sign}(0) = 0$, and
+#   PGD stays where it started. A typical digit leads by nine here, so at factor 10 nearly half of them are there.
+#
+# In float64 numbers reach down to about $e^{-744}$, so the attack sees again, if not quite as well. More steps, or restarts, would not have helped: each of them is
+# blind.
+
+# %%
+every_lead = torch.tensor([leads[32, scale].tolist() for scale in SCALES]).flatten()
+every_slope = torch.tensor([slopes[32, "ce", scale].tolist() for scale in SCALES]).flatten()
+assert (every_slope[(every_lead > 0) & (every_lead < 85)] > 0).all()  # the derivation, held against every digit
+assert (every_slope[every_lead > 115] == 0).all()
+assert silent[2] > 40 > zero[2] == 0
+assert abs(stood[32, "ce", 2] - stood[32, "ce", 1]) < 5
+assert stood[32, "ce", 30] > 80 > 45 > stood[64, "ce", 30]
+assert 30 < zero[10] < 50
+assert max(stood[32, loss, scale] - stood[32, loss, 1] for loss in ("margin", "dlr") for scale in SCALES) < 3
+
+# %% [markdown]
+# This is **gradient masking**: the attack is denied a useful gradient, while nearly the same adversarial images exist as before. It breaks the first
+# misconception: ***robust to PGD-10 is robust***. Robust to PGD-10 is a sentence about PGD-10.
+#
+# Still: the cross-entropy at factor 1 and at 30, and the margin at 30.
+
+# %% tags=["hide-input"]
+from IPython.display import display
+
+for settings in [(1, "ce", 32), (30, "ce", 32), (30, "margin", 32)]:
+    alt = look(*settings)
+    display(widgets.still(fade, alt))
+
+# %% [markdown]
+# ### Exercise 1 · A loss that no scale fools (medium, 8 minutes)
+#
+# Write a loss for the attack: logits (n, classes) and labels (n,) in, one number for each image out, large where the network errs. PGD will climb it on
+# a small network, as it is, with its logits times 30, and times 10,000. About the same number of digits must fall each time. (`torch` only;
+# more bits are no way out.)
+
+
+# %% tags=["stub"]
+def loss(logits, y):
+    """Logits (n, classes), labels (n,) -> (n,), the larger the closer to an error."""
+    ...
+
+
+# %% tags=["solution", "exercise:04 loss"]
+def loss(logits, y):
+    """Logits (n, classes), labels (n,) -> (n,), the larger the closer to an error."""
+    right = logits.gather(1, y[:, None]).squeeze(1)
+    wrong = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return wrong - right
+
+
+# %%
+lesson.loss.check(loss)  # lesson.loss.hint() and lesson.loss.solution() help
+
+# %% [markdown]
+# ## 3 · Find the fake
+#
+# Four networks have been sent in, A to D, all for the same digits, l_inf eps = 0.125. Each came with a claim, and with the attack that it was
+# measured by. One of them is the AT network. The others are the SGD network in disguise: they say what it says, or nearly so.
+
+# %%
+models = lesson.four_networks(nets["SGD"], nets["AT"])
+claims = {}
+for name, model in models.items():
+    by = lesson.CLAIMS[name]
+    says = run(ATTACKS[by], model, 40, [EPS])[1]
+    claims[name] = int((says == y).sum())
+    print(f"{name}: {claims[name]} of 100 digits stand under {by}, 40 steps")
+
+# %% [markdown]
+# You have the attacks of section 1, and one more: **transfer**. Images made by PGD margin on *another* network (SGD, seed 1), and shown to this one. It needs
+# nothing from the network under test.
+
+# %%
+lesson.bet_on_the_key.ask()
+
+# %% tags=["hide-input"]
+other = samlib.mlp(seed=1)
+samlib.train(other, x_train, y_train, seed=1, progress=False)
+other.eval()
+WIDE, COUNTS = [0.0625, 0.125, 0.25, 0.5], [1, 10, 40]
+TRIALS = {name: attack for name, attack in ATTACKS.items() if name != "APGD ce"}
+TRIALS["transfer"] = lambda net, x, y, eps, steps: samlib.pgd(other, x, y, eps, steps=steps, loss="margin")
+trials = {}
+for name, model in models.items():
+    with torch.no_grad():
+        clean = int((model(x).argmax(1) == y).sum())
+    for attack, how_to in TRIALS.items():
+        for steps in COUNTS if attack != "FGSM" else [1]:
+            says = run(how_to, model, steps, WIDE)[1]
+            trials[name, attack, steps] = [clean, *(says == y).sum(1).tolist()]
+trials |= {(name, "FGSM", steps): trials[name, "FGSM", 1] for name in models for steps in COUNTS}
+
+# %% [markdown]
+# **Move.** Left, how many digits of each network stand over eps; right, at the eps that you choose, beside the claims (black ticks). For each network
+# find an attack that it fails. Look at large eps, too: at 0.5 every pixel may become the same grey.
+
+# %% tags=["hide-input"]
+STYLE = dict(zip(models, ("orange", "grey", "green", "blue"), strict=True))
+court = widgets.figure(8.4, 3.7)
+over_eps = plots.Curves(
+    court.add_axes([0.08, 0.14, 0.47, 0.78]), STYLE, "eps, l_inf radius in pixels", "digits that stand, of 100"
+)
+over_eps.ax.set(xlim=(-0.01, 0.51), ylim=(-3, 116))
+over_eps.ax.set_yticks(range(0, 101, 20))
+over_eps.ax.legend(frameon=False, loc="upper right", ncols=4)
+beside = plots.Claims(court.add_axes([0.64, 0.14, 0.35, 0.78]), {name: (claims[name], STYLE[name]) for name in models})
+
+
+def hear(attack, steps, level, trials=trials, names=tuple(models), over_eps=over_eps, beside=beside, wide=WIDE):
+    curves = {name: trials[name, attack, steps] for name in names}
+    over_eps.show([0, *wide], curves, wide[level], f"{attack}, {steps} steps" if attack != "FGSM" else "FGSM, one step")
+    counts = [curve[level + 1] for curve in curves.values()]
+    beside.show(counts, f"at eps = {wide[level]:g}; ticks: claimed at 0.125")
+    found = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+    return f"{attack}, {steps} steps, l_inf eps {wide[level]:g}. Digits of 100 that stand: {found}."
+
+
+controls = {
+    "attack": widgets.dropdown("attack", list(TRIALS), "FGSM"),
+    "steps": widgets.choice_slider("steps (10 queries each)", COUNTS, 10),
+    "level": widgets.choice_slider("eps: l_inf radius, in pixels", [(f"{e:g}", i) for i, e in enumerate(WIDE)], 1),
+}
+widgets.live(court, hear, controls)
+
+# %% [markdown]
+# ### Exercise 2 · The verdict (medium, 12 minutes)
+#
+# For each network give `"robust"`, or **evidence**: a hundred images (one for each digit of `x`, l_inf within 0.125, pixels in [0, 1]) of which the
+# network reads at most half correctly. The check shows your images to the network; who answers at random is asked 25 times, and its commonest answer
+# counts. `models["A"]` is a network like any other, `EPS` is 0.125, and `other` the network for transfer. For example:
+# `samlib.pgd(models["A"], x, y, EPS, steps=40)`.
+
+# %%
+fakes = lesson.find_the_fake(models, x, y)
+
+# %% tags=["stub"]
+found = {"A": ..., "B": ..., "C": ..., "D": ...}
+
+# %% tags=["solution", "exercise:04 fakes"]
+found = {
+    "A": samlib.square(models["A"], x, y, EPS, queries=400),
+    "B": "robust",
+    "C": samlib.pgd(models["C"], x, y, EPS, steps=40),
+    "D": samlib.pgd(models["D"], x, y, EPS, steps=40, loss="margin"),
+}
+
+# %%
+fakes.check(found)
+
+# %% [markdown]
+# **Explain.** The highest claims were false, and the lowest was true. Each disguise fools one kind of attack, and each leaves its trace:
+#
+# | | what it does | fools | trace |
+# |---|---|---|---|
+# | A | rounds every pixel to one of nine levels: a staircase, flat between its steps | all gradients: they are exactly 0, whatever the loss | hardly a digit falls, even at eps = 0.25; the blind search beats all that see |
+# | C | adds noise to the pixels, fresh each time it is asked | the search: it keeps lucky answers that do not last | the same image gets two answers; some still stand under the search at eps = 0.5 |
+# | D | multiplies its logits by 30 | the gradient of the cross-entropy | another loss breaks it; far too few fall as eps grows |
+#
+# PGD is not led astray by C, since its steps add up and the noise averages out. B passes everything, falls as eps grows, and is the AT network.
+#
+# No attack did it alone. Transfer breaks all three fakes, which is why it is worth its few lines; but it leaves more of B than the others do, so it is no
+# measure of B. That is how to read every single attack: what it *breaks* is broken, and what it *leaves* says little. Which is the second misconception:
+# ***an attack that fails proves something***. You convicted A, C and D by images. B you could only let go.
+#
+# Still, 40 steps each (400 queries for the search):
+
+# %% tags=["hide-input"]
+grid = widgets.figure(8.4, 2.9)
+SHOWN = ("PGD ce", "PGD margin", "random search", "transfer")
+for panel, attack in zip(grid.subplots(1, 4, sharey=True), SHOWN, strict=True):
+    for name, style in STYLE.items():
+        panel.plot([0, *WIDE], trials[name, attack, 40], label=name, markersize=4, **plots.STYLES[style])
+    panel.set_title(attack, fontsize=10)
+    panel.set_xlabel("eps (l_inf)")
+    plots.percent_axis(panel, "digits that stand, of 100" if attack == "PGD ce" else "")
+panel.legend(frameon=False, fontsize=8.5, ncols=2)
+grid.subplots_adjust(left=0.075, right=0.99, top=0.9, bottom=0.17, wspace=0.08)
+stand = {attack: ", ".join(f"{name} {trials[name, attack, 40][2]}" for name in models) for attack in SHOWN}
+widgets.still(
+    grid, "Digits that stand at l_inf 0.125. " + "; ".join(f"{a}: {found}" for a, found in stand.items()) + "."
+)
+
+# %%
+at = {(name, attack): trials[name, attack, 40][2] for name in models for attack in TRIALS}  # eps = 0.125
+assert max(at["A", "random search"], at["D", "PGD margin"], at["C", "PGD ce"]) < 45
+assert min(at["A", "PGD ce"], at["A", "PGD margin"], at["C", "random search"], at["D", "PGD ce"]) > 80
+assert min(at["B", attack] for attack in TRIALS) > 70
+assert at["B", "transfer"] > min(at["B", attack] for attack in TRIALS) + 5
+assert max(at[name, "transfer"] for name in "ACD") < 50
+assert max(claims, key=claims.get) == "A"
+assert min(claims, key=claims.get) == "B"
+assert trials["C", "random search", 40][-1] > 10 > max(trials["C", "PGD ce", 40][-1], trials["B", "PGD ce", 40][-1])
+
+# %% [markdown]
+# ### The same by machine
+#
+# `samlib.diagnose` tries what you tried, and a little more: do the figures that must be in order stand in order? Does anything come out
+# different in float64, in another batch, when asked twice? Here is its table for A:
+
+# %%
+reports = {name: samlib.diagnose(model, x, y, EPS, other=other) for name, model in models.items()}
+reports["A"]
+
+# %% [markdown]
+# And only the verdicts for all four (✘ suspicious, · not, ? could not be checked):
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+marks = {"ok": "·", "suspicious": "**✘**", "not checked": "?"}
+lines = [f"| check | {' | '.join(reports)} |", "|---" * (len(reports) + 1) + "|"]
+for rows in zip(*(report.checks for report in reports.values()), strict=True):
+    lines.append(f"| {rows[0].name} | {' | '.join(marks[row.verdict] for row in rows)} |")
+Markdown("\n".join(lines))
+
+# %%
+assert [name for name, report in reports.items() if report.suspicious] == ["A", "C", "D"]
+
+# %% [markdown]
+# Three columns with crosses, and no two with the same ones: the pattern tells which trick it was. The column without a cross is *not suspicious*. It is
+# not *proved*.
+
+# %% [markdown]
+# ## 4 · Does the attack flatter SAM?
+#
+# Back to the claim of lesson 03: SAM alone makes a network more robust. Is *that* real? Section 1 gave a reason to doubt: one step of attack was kinder to
+# SAM than to SGD. If all attacks are, then part of SAM's lead belongs to the attack.
+#
+# Ten networks for each setting, trained on 1,200 digits, attacked on all 597 test digits at l_inf 0.125, by weaker and stronger attacks:
+
+# %%
+from samlib import results
+
+attacks = results.load("attacks")
+for name, union in attacks["protocol"]["attacks"].items():
+    parts = [f"{a['kind']} {a['loss']} {a['steps']}" + f" × {a['targets']} targets" * (a["targets"] > 0) for a in union]
+    print(f"{name:14} {', '.join(parts)}")
+
+# %% [markdown]
+# (The number is that of steps, or of queries for *square*, the random search. *× 3 targets*: once towards each of the three likeliest wrong classes. *PGD
+# union* is what lesson 03 used; *quick* and *standard* are the budgets of `samlib.robust_accuracy`. In a union, an image stands if it withstands every part. The last part of
+# *standard* runs only where the search before it has shown gradients to be no guide.)
+
+# %%
+lesson.bet_on_the_lead.ask()
+
+# %% tags=["hide-input"]
+import numpy as np
+
+names = ["FGSM", *attacks["protocol"]["attacks"]]
+level = {
+    setting: 100 * np.array([results.values(attacks, setting, name) for name in names]).T
+    for setting in dict.fromkeys(run["setting"] for run in attacks["runs"])
+}
+order = np.argsort(-(level["SGD"].mean(0) + level["SAM 0.4"].mean(0)), kind="stable")  # weak ones first
+names, level = [names[i] for i in order], {setting: runs[:, order] for setting, runs in level.items()}
+PAIRS = {
+    "SAM 0.4 over SGD": ("SGD", "SAM 0.4"),
+    "SAM over SGD, both tuned": ("SGD, tuned (robust)", "SAM, tuned (robust)"),
+    "input noise 0.2 over SGD": ("SGD", "input noise 0.2"),
+    "AT linf 0.125 over SGD": ("SGD", "AT linf 0.125"),
+}
+
+
+def lead_of(pair, level=level):
+    """The lead of the second setting over the first for each attack, and two standard errors of it, in points."""
+    a, b = (level[name] for name in PAIRS[pair])
+    error = (a.var(0, ddof=1) / len(a) + b.var(0, ddof=1) / len(b)) ** 0.5
+    return b.mean(0) - a.mean(0), 2 * error
+
+
+# %% [markdown]
+# **Move** the attack from weak to strong. Above, the mean and the standard deviation of both groups; below, the lead of the one over the other,
+# with an interval of two standard errors (lesson 03, exercise 1). Then choose another pair.
+
+# %% tags=["hide-input"]
+race = widgets.figure(8.4, 4.4)
+leads_view = plots.Leads(race, names)
+
+
+def compare(pair, attack, level=level, names=tuple(names), lead_of=lead_of, pairs=PAIRS, view=leads_view):
+    lead, error = lead_of(pair)
+    groups = {name: level[name] for name in pairs[pair]}
+    view.show(groups, lead, error, attack, float((lead + error).max()))
+    means = ", ".join(f"{name} {runs[:, attack].mean():.1f} %" for name, runs in groups.items())
+    return f"{names[attack]}: {means}; lead {lead[attack]:.1f} ± {error[attack]:.1f} points."
+
+
+controls = {
+    "pair": widgets.dropdown("pair of methods", list(PAIRS), "SAM 0.4 over SGD"),
+    "attack": widgets.choice_slider("attack, weak to strong", [(name, i) for i, name in enumerate(names)], 0),
+}
+widgets.live(race, compare, controls)
+
+
+# %%
+def by_attack(pair):
+    """{attack: (lead, two standard errors)}, in points."""
+    return dict(zip(names, zip(*lead_of(pair), strict=True), strict=True))
+
+
+print(" " * 27, *(f"{name:>12}" for name in ("FGSM", "PGD-40", "standard")))
+for pair in PAIRS:
+    three = [by_attack(pair)[name] for name in ("FGSM", "PGD-40", "standard")]
+    print(f"{pair:27}", *(f"{lead:6.1f} ± {error:.1f}" for lead, error in three))
+
+
+# %%
+def too_high(name):
+    """By how much each attack's figure for a setting is above that of the strongest, in points."""
+    mean = level[name].mean(0)
+    return dict(zip(names, mean - mean[names.index("standard")], strict=True))
+
+
+for name in ("SGD", "SAM 0.4", "SGD, tuned (robust)", "SAM, tuned (robust)"):
+    surplus = ", ".join(
+        f"{attack} {by:.1f}" for attack, by in too_high(name).items() if attack in ("FGSM", "square 300", "PGD-40")
+    )
+    print(f"{name:20} too high by: {surplus}")
+
+# %%
+sam, tuned = by_attack("SAM 0.4 over SGD"), by_attack("SAM over SGD, both tuned")
+at_ = by_attack("AT linf 0.125 over SGD")
+assert sam["FGSM"][0] > 1.5 * sam["standard"][0]
+assert all(abs(sam[name][0] - sam["standard"][0]) < 3 for name in names if name != "FGSM")
+assert 8 < sam["standard"][0] < 14
+assert tuned["PGD-40"][0] + 1 < tuned["standard"][0] < tuned["FGSM"][0] - 1
+for leads_ in (sam, tuned):  # what survives the strongest attack
+    assert leads_["standard"][0] > 2 * leads_["standard"][1]
+    assert abs(leads_["PGD union"][0] - leads_["standard"][0]) < 1
+assert at_["FGSM"][0] < at_["standard"][0]
+assert all(7 < too_high(name)["square 300"] < 15 for name in ("SGD", "SAM 0.4"))
+
+# %% [markdown]
+# **Explain.** *FGSM flatters SAM.* Nearly half of the lead that it shows belongs to the attack. Whoever had stopped there would have published almost twice the gain.
+#
+# *With ten steps or more it is over.* SGD and SAM fall together, and the lead stays within three points of its last value. Even the blind search, whose
+# levels are both some ten points too high, gets the *lead* nearly right. The union of lesson 03 and the much stronger `standard` agree within a point: the gain of lesson 03 is no gift
+# of its attack.
+#
+# *"Weak attacks flatter SAM" is no law either.* Choose the tuned pair. FGSM shows too much once more. But the cross-entropy, with ten steps or forty or with APGD, shows too *little*: it overlooks more of the
+# tuned SGD's weak digits than of the tuned SAM's, and the margin attacks find them. And against AT it is SGD that FGSM flatters. You cannot know beforehand whom
+# a weak attack will favour, nor will more steps of it tell. So take a union that has little left to miss.
+#
+# Still, the two leads of SAM, the usual and the tuned one:
+
+# %% tags=["hide-input"]
+for pair in list(PAIRS)[:2]:
+    alt = compare(pair, len(names) - 1)
+    display(widgets.still(race, alt))
+
+# %% [markdown]
+# ### What the bars do not say
+#
+# The interval is an interval over *seeds*: other initial weights, other batches. The third misconception is that ***error bars over seeds are all the
+# uncertainty***. Against the spread of the seeds, hold three others:
+
+# %%
+seeds = level["SAM 0.4"][:, names.index("standard")].std(ddof=1)
+share = level["SAM 0.4"][:, names.index("standard")].mean() / 100
+digits = 100 * (share * (1 - share) / len(x_test)) ** 0.5  # standard error of a share of 597
+by_tuning = sam["standard"][0] - tuned["standard"][0]
+assert max(too_high("SAM 0.4").values()) > 5 * seeds
+assert digits > seeds
+print(f"SAM 0.4: standard deviation over seeds {seeds:.1f} points")
+print(f"  other test digits, as many, would move it by about {digits:.1f}")
+print(f"  another attack moves it by up to {max(too_high('SAM 0.4').values()):.0f}")
+print(f"  and its lead shrinks by {by_tuning:.1f} once both sides are tuned")
+
+# %% [markdown]
+# The referee's other questions do not hang on the attack. Here are lesson 03's answers once more (l_inf 0.125, PGD union, ten seeds):
+
+# %%
+methods = results.load("methods")
+CONTROLS = [
+    "SGD",
+    "SGD, 4x as long",
+    "weight noise 0.4",
+    "SGD, tuned (robust)",
+    "SAM 0.4",
+    "SAM, tuned (robust)",
+    "input noise 0.2",
+]
+for name in CONTROLS:
+    mean, spread = results.mean_and_spread(methods, name, "linf 0.125")
+    print(f"{name:21} {100 * mean:5.1f} ± {100 * spread:.1f} %")
+usual, longer, noise = (results.mean_and_spread(methods, name, "linf 0.125")[0] for name in CONTROLS[:3])
+assert max(abs(longer - usual), abs(noise - usual)) < 0.02
+
+# %% [markdown]
+# More epochs and random directions of the weights give nothing, and tuning SGD gives a good part of the gain. Noise on the training pixels gives more than SAM, and
+# the widget shows that its lead, too, survives. So: SAM's gain is no artefact of the attack. It is modest, and not the largest to be had.
+
+# %% [markdown]
+# ## 5 · A checklist, and where it fails
+#
+# For your own evaluation, or for somebody else's paper:
+#
+# 1. **The threat.** Norm, eps, unit; what the attacker knows; which images, how many.
+# 2. **The network as it is used**: evaluation mode, pixels in [0, 1] (the four faults of lesson 01).
+# 3. **Different attacks together**: two losses, a step size that finds itself, and one without gradients. For each image the worst counts, not the mean.
+# 4. **Order.** More steps are not worse than few; gradients not worse than blind search; your own network's images not worse than another's; 2 eps not better than eps.
+# 5. **The ends.** At eps 0 nothing changes; at eps 0.5 next to nothing stands.
+# 6. **The gradient.** What share is exactly 0? Do the losses agree? Does float64? Are two answers to one image the same?
+# 7. **An attack of your own.** Someone who knows the defence attacks *that*: an **adaptive attack**.
+# 8. **The comparison.** Both sides tuned on images set aside, the same attack for both, seeds with their spread, and networks and images published, so that others can try.
+#
+# `samlib.evaluate` does point 3 and says what each attack found; `samlib.diagnose` does 4 to 6. Points 1, 7 and 8 are yours.
+
+# %%
+samlib.evaluate(nets["SAM"], x_test, y_test, EPS)
+
+# %% [markdown]
+# Each attack tries only what those above it have left. Here the later ones find little and the blind search nothing: that is how it should look. (The long search
+# starts only where the short one breaks what gradients left standing.)
+#
+# ### Exercise 3 · Pass the check (hard, 12 minutes)
+#
+# To see what a check is worth, defeat one. Write `disguise(net)`: a network, or a function of images, that answers what `net` answers to *every* image, has *no*
+# zero gradients, and yet leaves at least 80 of 100 digits standing under PGD, by the cross-entropy and by the margin. (In forward direction, `x.detach()` is `x`.
+# Backward, it is a wall.)
+
+
+# %% tags=["stub"]
+def disguise(net):
+    """A network -> a function of images with the same answers and a gradient that leads nowhere."""
+    ...
+
+
+# %% tags=["solution", "exercise:04 disguise"]
+def disguise(net):
+    """A network -> a function of images with the same answers and a gradient that leads nowhere."""
+    return lambda x: net(2 * x.detach() - x)
+
+
+# %%
+lesson.disguise.check(disguise)
+
+# %% [markdown]
+# Here is another such liar: the answers of the SGD network, with the gradients of a network that was never trained.
+
+# %%
+liar = lesson.liar(nets["SGD"])
+table = {check.name: check for check in samlib.diagnose(liar, x, y, EPS, other=other).checks}
+for name in ("zero gradients", "margin loss", "more steps", "large eps", "no gradients", "transfer"):
+    print(f"{table[name].verdict:11} {name:15} {table[name].measured}")
+assert table["zero gradients"].verdict == table["margin loss"].verdict == "ok"
+assert table["no gradients"].verdict == "suspicious"
+
+# %% [markdown]
+# The checks that look *into* the gradient find nothing: it is there, and both losses agree on it. The checks that do without it, blind search and transfer, are not
+# impressed. And those could be deceived as well, by someone who adds noise, or makes the search's scores lie. There is no list of checks that a fake could not be built against.
+#
+# ### Exercise 4 · Referee a report (easy, 6 minutes)
+#
+# Six lines from six reports, invented, but with figures from this lesson. Which line deserves which remark?
+
+# %%
+five = [left["SGD", attack] for attack in ATTACKS]
+rounded, scaled = (trials[name, attack, 40] for name, attack in (("A", "PGD margin"), ("D", "PGD ce")))
+lead, error = sam["FGSM"]
+report = [
+    f"PGD ce, 40 steps: {scaled[2]} of 100 digits stand at eps 0.125, {scaled[3]} at 0.25, {scaled[4]} at 0.5.",
+    f"APGD ce, 40 steps: {left['AT', 'APGD ce']} of 100 stand at l_inf 0.125; random search, 400 queries: {left['AT', 'random search']}.",
+    f"PGD margin leaves {rounded[2]} of 100, random search {at['A', 'random search']}; gradients know more, so we report the first.",
+    f"Five attacks leave {', '.join(map(str, five))} of 100. We report {sum(five) / 5:.0f}, their mean.",
+    f"Under FGSM, SAM leads by {lead:.0f} ± {error:.0f} points over ten seeds: it is that much more robust.",
+    "AT keeps about 80 of 100 digits at l_inf 0.125: no small change of an image matters to it.",
+]
+print(*(f"{number}. {line}" for number, line in enumerate(report, start=1)), sep="\n")
+print(*(f"   {reason!r:21} {text}" for reason, text in lesson.REASONS.items()), sep="\n")
+
+# %% tags=["stub"]
+remarks = {1: ..., 2: ..., 3: ..., 4: ..., 5: ..., 6: ...}
+
+# %% tags=["solution", "exercise:04 referee"]
+remarks = {1: "large eps", 2: "fine", 3: "blind beats seeing", 4: "mean", 5: "seeds", 6: "one ball"}
+
+# %%
+lesson.referee.check(remarks)
+
+# %% [markdown]
+# ### Where it fails
+#
+# - **One ball is not every threat.** The fourth misconception is ***one ball is every threat***. The AT network was trained, and attacked, in the l_inf ball of 0.125. Here it is in the l_2
+#   ball of 1, which just holds that ball (lesson 01), and on digits that are shifted to the right by one pixel, an eighth of their width:
+
+# %%
+shifted = torch.nn.functional.pad(x_test, (1, 0))[..., :8]
+in_ball, in_l2 = (100 * results.mean_and_spread(methods, "AT linf 0.125", ball)[0] for ball in ("linf 0.125", "l2 1"))
+moved = 100 * samlib.accuracy(nets["AT"], shifted, y_test)
+assert in_ball > 75 > moved > 40 > 5 > in_l2
+print(f"AT: {in_ball:.0f} % in its l_inf ball, {in_l2:.0f} % in the l_2 ball of 1, {moved:.0f} % of shifted digits")
+
+# %% [markdown]
+# - **Randomness.** What is the robust accuracy of C, who answers differently each time? A union that asks often enough finds an unlucky answer to many digits; asked once
+#   under PGD, more stand. Before such a figure means anything, it must be said how often one may ask:
+
+# %%
+by_union = 100 * samlib.robust_accuracy(models["C"], x, y, EPS)
+assert by_union < at["C", "PGD ce"] - 5
+print(f"C: {at['C', 'PGD ce']} of 100 stand under PGD ce, {by_union:.0f} under the union of `standard`")
+
+# %% [markdown]
+# - **A weak union.** The network decides what is enough. On A, `budget="quick"` leaves many more digits than `"standard"`, whose longer search starts when it sees that
+#   gradients are no guide. No budget is the last word.
+# - **An attack that fails proves nothing.** All of this lesson makes the upper bound lower. To *prove* that a digit stands, one needs a bound from below, a
+#   **certificate**. Lesson 05 computes some, and they are a good deal smaller than what attacks leave.
+
+# %%
+quick, standard = (
+    100 * samlib.robust_accuracy(models["A"], x, y, EPS, budget=budget) for budget in ("quick", "standard")
+)
+assert quick > standard + 10
+print(f"A: quick leaves {quick:.0f} of 100, standard {standard:.0f}")
+
+# %% [markdown]
+# ## What you learned
+#
+# - A high robust accuracy has two possible causes, robustness and a poor search. The cross-entropy's gradient vanishes with large logits; a staircase has none; noise misleads a search.
+# - Each trick fools one kind of attack. Evaluate with several together, the worst for each image, and look whether what must be in order is in order.
+# - What an attack breaks is proved. What it leaves is not.
+# - Of the lead over SGD that FGSM shows for SAM, little more than half is real. That half survives the strongest attack that we have; with both sides tuned, a smaller one does.
+#
+# ### Three questions
+
+# %%
+lesson.recall_fails.ask()
+
+# %%
+lesson.recall_masking.ask()
+
+# %%
+lesson.recall_bars.ask()
+
+# %% [markdown]
+# ### Sources
+#
+# - A. Athalye, N. Carlini, D. Wagner 2018, *Obfuscated Gradients Give a False Sense of Security*, [arXiv 1802.00420](https://arxiv.org/abs/1802.00420): shattered, random and vanishing
+#   gradients, and attacks on each.
+# - N. Carlini and others 2019, *On Evaluating Adversarial Robustness*, [arXiv 1902.06705](https://arxiv.org/abs/1902.06705): the mother of checklists.
+# - F. Tramèr, N. Carlini, W. Brendel, A. Mądry 2020, [arXiv 2002.08347](https://arxiv.org/abs/2002.08347): adaptive attacks on thirteen defences.
+# - F. Croce, M. Hein 2020, [arXiv 2003.01690](https://arxiv.org/abs/2003.01690): APGD, the DLR loss, AutoAttack.
+# - M. Andriushchenko and others 2020, [arXiv 1912.00049](https://arxiv.org/abs/1912.00049): the Square Attack, our random search.
+# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the claim about SAM.
+# - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.
