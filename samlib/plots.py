@@ -323,10 +323,9 @@ class Climbs:
         self.lines, self.dots = {}, {}
         for name, style in styles.items():
             look = STYLES[style]
-            plain = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.8}
-            (self.lines[name],) = self.slices_ax.plot([], [], label=name, **plain)
+            (self.lines[name],) = self.slices_ax.plot([], [], label=name, linewidth=1.8, markevery=[-1], **look)
             (self.dots[name],) = self.rises_ax.plot(
-                range(len(kinds)), [1.0] * len(kinds), look["marker"], color=look["color"], label=name, markersize=7
+                range(len(kinds)), [1.0] * len(kinds), look["marker"], color=look["color"], markersize=7
             )
         self.slices_ax.set(yscale="log", ylim=(4e-3, 12), xlabel="distance from the weights; the line is at rho")
         self.slices_ax.set_ylabel("mean training loss")
@@ -348,9 +347,10 @@ class Climbs:
             self.dots[name].set_ydata(np.maximum(rises[name], 1e-5))
         self.rho_line.set_xdata([rho] * 2)
         self.slices_ax.set_xlim(0, 1.12 * rho)
+        self.slices_ax.set_xticks([0, rho / 2, rho], ["0", f"{rho / 2:g}", f"{rho:g}"])  # few: labels take time to draw
         self.chosen.set_xdata([self.kinds.index(kind)] * 2)
         self.slices_ax.set_title(f"on the way: {kind}", fontsize=10)
-        self.rises_ax.set_title(f"at the end, rho = {rho:g}", fontsize=10)
+        self.rises_ax.set_title(f"largest rise within rho = {rho:g}", fontsize=10)
 
 
 class Valley:
@@ -367,8 +367,8 @@ class Valley:
         ax.contour(u, v, loss, levels=[0.02, 0.1, 0.3, 0.7, 1.3, 2.2, 3.5], colors="#aaaaaa", linewidths=0.9)
         ax.axhline(0, color=GREEN, linestyle=":", linewidth=2.2, label="loss 0")
         (self.path,) = ax.plot([], [], "-", color=BLUE, marker=".", markersize=4, linewidth=0.8, label="path of w")
-        (self.climb,) = ax.plot([], [], "-", color=RED, linewidth=2, label="the climb, rho long")
-        (self.top,) = ax.plot([], [], "^", color=RED, markersize=8)
+        ends = {"marker": "D", "markersize": 6, "markevery": (1, 2)}  # a mark at the top only
+        (self.climb,) = ax.plot([], [], "-", color=RED, linewidth=2, label="the climb, rho long", **ends)
         (self.here,) = ax.plot([], [], "o", color=BLACK, markersize=7, label="w now")
         ax.set(xlim=(u[0], u[-1]), ylim=(v[0], v[-1]), xlabel="first weight, u", ylabel="second weight, v")
         ax.legend(loc="lower right", fontsize=8.5, ncols=2)
@@ -378,46 +378,62 @@ class Valley:
         self.path.set_data(*path.T)
         self.here.set_data(*path[-1:].T)
         self.climb.set_data(*np.stack([path[-1], top]).T)
-        self.top.set_data(*top[None].T)
+        self.climb.set_visible(not np.array_equal(path[-1], top))  # SGD has none
         self.ax.set_title(title, fontsize=10)
 
 
-class Meter:
-    """The sharpness of one network under a rescaling beside that of another left alone, and the size of its layers.
+class Rescaled:
+    """The sharpness of one network under a rescaling, over its factor, beside that of another network left alone.
 
     Args:
-        figure: an empty one; two axes are put into it.
+        ax: the axes.
         factors: the factors of the rescaling, increasing.
         moved, fixed: names of the network that is rescaled and of the other.
-        layers: names of the layers.
     """
 
-    def __init__(self, figure: Figure, factors: Sequence[float], moved: str, fixed: str, layers: Sequence[str]) -> None:
-        self.curve_ax, self.size_ax = figure.subplots(1, 2, width_ratios=[3, 2])
-        figure.subplots_adjust(left=0.115, right=0.99, top=0.91, bottom=0.15, wspace=0.26)
-        self.factors, ones = list(factors), [1.0] * len(factors)
+    def __init__(self, ax: Axes, factors: Sequence[float], moved: str, fixed: str) -> None:
+        self.ax, self.factors, ones = ax, list(factors), [1.0] * len(factors)
         blue = {"color": BLUE, "linestyle": "--", "marker": "s", "markersize": 4, "linewidth": 1.6}
-        (self.curve,) = self.curve_ax.plot(factors, ones, label=f"{moved}, rescaled by a", **blue)
-        (self.fixed,) = self.curve_ax.plot(factors, ones, color="#666666", linewidth=1.8, label=f"{fixed}, left alone")
-        (self.here,) = self.curve_ax.plot([1], [1], "o", color=RED, markersize=10, label="now")
-        self.curve_ax.set(xscale="log", yscale="log", xlabel="factor a of the rescaling", ylabel="sharpness")
-        self.curve_ax.set_xticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
-        self.curve_ax.legend(loc="upper center", frameon=False, fontsize=8.5)
-        self.curve_ax.grid(axis="y", color="#dddddd", linewidth=0.8)
-        self.bars = self.size_ax.bar(layers, np.ones(len(layers)), color=SKY)
-        self.size_ax.set(yscale="log", ylim=(0.3, 300), ylabel="length of the weight matrix")
-        self.curve_ax.minorticks_off()
-        for ax in (self.curve_ax, self.size_ax):
-            plain_decades(ax.yaxis)
+        (self.curve,) = ax.plot(factors, ones, label=f"{moved}, rescaled by a", **blue)
+        (self.fixed,) = ax.plot(factors, ones, color="#666666", linewidth=1.8, label=f"{fixed}, left alone")
+        (self.here,) = ax.plot([1], [1], "o", color=RED, markersize=10, label="now")
+        ax.set(xscale="log", yscale="log", xlabel="factor a of the rescaling", ylabel="sharpness")
+        ax.set_xticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
+        ax.legend(loc="upper center", frameon=False, fontsize=8.5)
+        ax.grid(axis="y", color="#dddddd", linewidth=0.8)
+        ax.minorticks_off()
+        plain_decades(ax.yaxis)
 
-    def show(self, a: float, curve: Sequence[float], fixed: float, sizes: Sequence[float], title: str) -> None:
-        """The sharpness for every factor, the other network's, and the layers' sizes at factor a."""
+    def show(self, a: float, curve: Sequence[float], fixed: float, title: str) -> None:
+        """The sharpness for every factor, that of the other network, and a mark at factor a."""
         self.curve.set_ydata(curve)
         self.fixed.set_ydata([fixed] * len(self.factors))
         self.here.set_data([a], [curve[self.factors.index(a)]])
         every = [*curve, fixed]
-        self.curve_ax.set_ylim(min(every) / 3, max(every) * 12)
-        self.curve_ax.set_title(title, fontsize=10)
+        self.ax.set_ylim(min(every) / 3, max(every) * 12)
+        self.ax.set_title(title, fontsize=10)
+
+
+class Meter:
+    """`Rescaled`, and beside it the size of each layer.
+
+    Args:
+        figure: an empty one; two axes are put into it.
+        factors, moved, fixed: as for `Rescaled`.
+        layers: names of the layers.
+    """
+
+    def __init__(self, figure: Figure, factors: Sequence[float], moved: str, fixed: str, layers: Sequence[str]) -> None:
+        curve_ax, self.size_ax = figure.subplots(1, 2, width_ratios=[3, 2])
+        figure.subplots_adjust(left=0.115, right=0.99, top=0.91, bottom=0.15, wspace=0.26)
+        self.curve = Rescaled(curve_ax, factors, moved, fixed)
+        self.bars = self.size_ax.bar(layers, np.ones(len(layers)), color=SKY)
+        self.size_ax.set(yscale="log", ylim=(0.3, 300), ylabel="length of the weight matrix")
+        plain_decades(self.size_ax.yaxis)
+
+    def show(self, a: float, curve: Sequence[float], fixed: float, sizes: Sequence[float], title: str) -> None:
+        """As for `Rescaled`, and the layers' sizes at factor a."""
+        self.curve.show(a, curve, fixed, title)
         self.size_ax.set_title(f"a = {a:g}", fontsize=10)
         for bar, size in zip(self.bars, sizes, strict=True):
             bar.set_height(size)
@@ -699,7 +715,7 @@ class BatchKicks:
         self.ax, self.places = ax, places
         ax.set_aspect("equal")
         ax.set_axis_off()
-        low, high = places.min(0) - 1.15, places.max(0) + 1.15
+        low, high = places.min(0) - [1.15, 1.4], places.max(0) + 1.15
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         look = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "xy"}
         look |= {"headwidth": 3.5, "headlength": 3.5, "headaxislength": 3.5, "minlength": 0}

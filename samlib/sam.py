@@ -170,14 +170,12 @@ class SAM(Optimizer):
             gradients = [torch._foreach_mul(g, params) for g, (_, params) in zip(gradients, moving, strict=True)]
             directions = [torch._foreach_mul(g, params) for g, (_, params) in zip(gradients, moving, strict=True)]
         norm = joint_l2_norm([g for group in gradients for g in group])
-        skip = (norm * 0).nan_to_num(
-            nan=1.0
-        )  # 1 for a norm that is not finite, else 0: asked without leaving the device
+        zero = norm * 0  # NaN for a norm that is not finite: asked without leaving the device
         norm = norm.clamp(
             min=smallest_norm(norm)
         )  # a gradient of zero, or so tiny that its squares vanish, hardly climbs
         for (rho, params), direction in zip(moving, directions, strict=True):
-            _add_unless(skip, params, direction, rho / norm)
+            _add_where_finite(zero, params, direction, rho / norm)
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -261,11 +259,13 @@ def _check_rho(rho: Any) -> float:
     return rho
 
 
-def _add_unless(skip: Tensor, weights: list[Tensor], direction: list[Tensor], scale: Tensor) -> None:
-    """weights += scale * direction, unless `skip` (0-d, 0 or 1, on the device) is 1; nothing leaves the device.
+def _add_where_finite(zero: Tensor, weights: list[Tensor], direction: list[Tensor], scale: Tensor) -> None:
+    """weights += scale * direction, unless `zero` (0-d, on the device) is NaN; nothing leaves the device.
 
-    A product with zero would not do, since 0 * inf is NaN. torch's fused SGD can skip a whole step by such a flag, in
-    one call for all tensors; it reads memory straight through, so both tensors must be laid out alike.
+    Adding zero times the direction would not do, since 0 * inf is NaN. On the CPU the flag lies in host memory, where reading it waits for
+    nothing. On a GPU torch's fused SGD can skip a whole step by such a flag, in one call for all tensors; it reads memory
+    straight through, so both tensors must be laid out alike. (On the CPU that call starts all threads for each tensor, which takes
+    longer than the rest of a SAM step where other programs keep the cores busy.)
     """
     kinds: dict[tuple[torch.device, torch.dtype, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
     for w, d in zip(weights, direction, strict=True):
@@ -274,7 +274,12 @@ def _add_unless(skip: Tensor, weights: list[Tensor], direction: list[Tensor], sc
         ds.append(d)
     for (device, dtype, direction_dtype), (ws, ds) in kinds.items():
         moves = torch._foreach_mul(ds, scale.to(device))
-        fits = device.type in ("cpu", "cuda") and dtype == direction_dtype
+        if device.type == zero.device.type == "cpu":
+            if zero.numpy() == 0:
+                torch._foreach_add_(ws, moves)
+            continue
+        skip = zero.nan_to_num(nan=1.0).to(device)
+        fits = device.type == "cuda" and dtype == direction_dtype
         alike = [fits and w.stride() == move.stride() for w, move in zip(ws, moves, strict=True)]
         if any(alike):
             torch._fused_sgd_(
@@ -288,8 +293,8 @@ def _add_unless(skip: Tensor, weights: list[Tensor], direction: list[Tensor], sc
                 nesterov=False,
                 maximize=True,
                 is_first_step=False,
-                found_inf=skip.to(device, torch.float32),
+                found_inf=skip.float(),
             )
         for w, move, same in zip(ws, moves, alike, strict=True):
             if not same:
-                w.add_(torch.where(skip.to(device) == 1, 0.0, move))
+                w.add_(torch.where(skip == 1, 0.0, move))

@@ -23,7 +23,7 @@ def honest(trained, digits, device):
     models = {f"mlp {name}": (model, 0.125) for name, model in trained.items()}
     for method, strength in (("sgd", {}), ("sam", {"rho": 0.2}), ("at", {"eps": 0.0625})):
         model = samlib.small_resnet().to(device)
-        samlib.train(model, *digits[:2], method, epochs=12, progress=False, **strength)
+        samlib.train(model, *digits[:2], method, epochs=8, progress=False, **strength)
         models[f"resnet {method}"] = model, 0.0625
     return models
 
@@ -40,7 +40,7 @@ def found(diagnosis):
 def test_no_honest_model_is_suspected(honest, digits, name, norm):
     model, eps = honest[name]
     other = honest[name.replace("sam", "sgd") if "sam" in name else f"{name.split()[0]} sam"][0]
-    diagnosis = samlib.diagnose(model, *digits[2:], eps if norm == "linf" else 4 * eps, norm, other=other)
+    diagnosis = samlib.diagnose(model, *digits[2:], eps if norm == "linf" else 4 * eps, norm, other=other, images=120)
     assert not found(diagnosis), str(diagnosis)
     assert not diagnosis.suspicious
     expected = {"ok"} if digits[2].device.type != "mps" else {"ok", "not checked"}
@@ -48,11 +48,11 @@ def test_no_honest_model_is_suspected(honest, digits, name, norm):
 
 
 @pytest.mark.parametrize("fake", FAKES)
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", ["mlp sgd", "mlp at", "resnet sgd", "resnet at"])
 def test_every_fake_is_found_and_for_the_right_reason(honest, digits, name, fake):
     model, eps = honest[name]
     mask, reasons = FAKES[fake]
-    diagnosis = samlib.diagnose(mask(model), *digits[2:], eps, images=80)
+    diagnosis = samlib.diagnose(mask(model), *digits[2:], eps, images=60)
     assert diagnosis.suspicious
     if name.startswith("mlp") or "x 10" not in fake:
         assert reasons <= found(diagnosis), str(diagnosis)

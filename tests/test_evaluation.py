@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -57,6 +59,26 @@ def test_the_standard_budget_is_at_most_half_a_point_above_autoattack(trained, d
     theirs = torchattacks.AutoAttack(model.eval(), norm="Linf", eps=0.125, n_classes=10, seed=0)(x, y)
     theirs = project_pixels(make_ball("linf", 0.125), x, theirs)
     assert robust_accuracy(model, x, y, 0.125) <= accuracy(model, theirs, y) + 0.005
+
+
+def test_the_recorded_benchmark_says_what_the_package_promises():
+    """python -m benchmarks.autoattack: strength on twelve models, speed on two, curves of eight radii."""
+    record = json.loads((Path(__file__).parent.parent / "benchmarks" / "results" / "autoattack.json").read_text())
+    assert {"command", "commit", "date", "versions", "hardware", "protocol"} <= set(record)
+    models = record["models"]
+    assert len({row["model"] for row in models}) >= 12
+    for row in models:
+        assert row["images"] >= 500
+        masked = "," in row["model"]
+        assert row["samlib"] <= row["autoattack"] + (0 if masked else 0.005), row["model"]
+    assert sum("," in row["model"] for row in models) >= 6
+    for row in record["speed"]:
+        assert row["autoattack seconds"] > 3 * row["samlib seconds"]
+        assert row["samlib"] <= row["autoattack"] + 0.005
+    for row in record["curves"]:
+        assert len(row["eps"]) == 8
+        assert row["largest difference"] <= 0.005
+        assert row["seconds"] <= 4 * max(row["seconds alone"])
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

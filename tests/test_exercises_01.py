@@ -7,23 +7,10 @@ import torch
 import torch.nn.functional as F
 
 import samlib
-from samlib.exercises import CORRECT, NOT_ATTEMPTED, WRONG, Question, solutions
+from samlib.exercises import CORRECT, NOT_ATTEMPTED, WRONG, Question
 from samlib.exercises import perturbing_the_input as lesson
 from samlib.widgets import question
-
-
-def check(exercise, answer, status, *words):
-    verdict = exercise.check(answer)
-    assert verdict.status == status, verdict
-    for word in words:
-        assert word in verdict.message, verdict
-
-
-def solved(name, function):
-    space = {"torch": torch, "F": F}
-    exec(solutions()[name], space)
-    return space[function]
-
+from tests.answers import check, solved
 
 EXERCISES = {"fgsm": lesson.fgsm, "pgd": lesson.pgd, "l2_start": lesson.l2_start, "honest": lesson.honest}
 

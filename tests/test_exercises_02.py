@@ -9,23 +9,11 @@ import torch
 import torch.nn.functional as F
 
 import samlib
-from samlib.exercises import CORRECT, NOT_ATTEMPTED, WRONG, solutions
+from samlib.exercises import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.exercises import perturbing_the_parameters as lesson
 from samlib.sharpness import climb
 from samlib.widgets import question
-
-
-def check(exercise, answer, status, *words):
-    verdict = exercise.check(answer)
-    assert verdict.status == status, verdict
-    for word in words:
-        assert word in verdict.message, verdict
-
-
-def solved(name, function):
-    space = {"torch": torch, "F": F}
-    exec(solutions()[name], space)
-    return space[function]
+from tests.answers import check, solved
 
 
 def norm(tensors):
@@ -319,6 +307,6 @@ def test_the_relative_step_of_the_solution_is_the_first_step_of_samlibs_relative
 
 def test_every_question_can_be_asked():
     asked = [thing for name, thing in vars(lesson).items() if name.startswith(("bet_", "recall_"))]
-    assert len(asked) == 7
+    assert len(asked) == 8
     for thing in asked:
         question(thing.text, thing.choices, thing.correct)

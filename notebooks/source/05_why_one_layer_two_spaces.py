@@ -259,12 +259,12 @@ lesson.bet_on_the_sandwich.ask()
 
 # %% [markdown]
 # **Move** `kappa` from the right end, which is the real layer, to the left, for several `rho` and digits. The three losses were searched for by gradient
-# ascent; the scale is logarithmic.
+# ascent, 20 steps from several starts; the scale is logarithmic.
 
 # %% tags=["hide-input"]
 from samlib.duality import at_layer, loss_sandwich
 
-net, SHARES, RHOS, DIGITS = nets["SGD"], [0.0, 0.15, 0.3, 0.5, 0.75, 1.0], [0.05, 0.1, 0.2, 0.4], [2, 5, 8]
+net, SHARES, RHOS, DIGITS = nets["SGD"], [0.0, 0.2, 0.45, 0.7, 1.0], [0.05, 0.1, 0.2, 0.4], [1, 5, 8]
 right = (nets["SGD"](x_test).argmax(1) == y_test) & (nets["SAM"](x_test).argmax(1) == y_test)
 x_right, y_right = x_test[right], y_test[right]
 chosen = [int((y_right == digit).nonzero()[3]) for digit in range(10)]
@@ -279,7 +279,7 @@ def three_losses(weight, digit, rho, net=net, seen=seen):
     """Lowest, middle and highest of the sandwich for one digit, with `weight` as first layer."""
     x, z = seen.x[digit], seen.z[digit]
     after = lambda z: F.cross_entropy(net[3:](z), torch.full((len(z),), digit), reduction="none")  # noqa: E731
-    return loss_sandwich(weight, x, rho, after, bias=z - weight @ x, steps=20, starts=2)[:3]
+    return loss_sandwich(weight, x, rho, after, bias=z - weight @ x, steps=20, starts=6)[:3]
 
 
 SLICES = {(d, rho): np.array([three_losses(w, d, rho) for w in RELATIVES]).T for d in DIGITS for rho in RHOS}
@@ -329,7 +329,7 @@ for rho, (low, value, high) in ((rho, SLICES[8, rho][:, -1]) for rho in RHOS):
 for losses in SLICES.values():
     assert (losses[0] <= losses[1] + 1e-9).all()
     assert (losses[1] <= losses[2] + 1e-9).all()
-assert np.ptp(SLICES[8, 0.1][1]) < 0.1 * SLICES[8, 0.1][1].mean()
+    assert np.ptp(losses[1]) < 0.15 * losses[1].mean()
 assert SLICES[8, 0.1][2, -1] > 30 * SLICES[8, 0.1][1, -1]
 assert max(s[2, 0] / s[0, 0] for s in SLICES.values()) < 2
 
@@ -447,7 +447,7 @@ lesson.bet_on_the_batch.ask()
 # %% [markdown]
 # **Move.** Each dot is an example, with two features and a gradient drawn at random (Gaussian, each number by itself). Grey: the kick it would get alone. Blue or
 # orange: what it gets from the batch. `similarity` is the cosine between any two inputs, all of equal length. The right picture gives the mean over
-# 200 draws.
+# 100 draws.
 
 # %% tags=["hide-input"]
 from samlib.duality import downhill, sam_kicks
@@ -463,7 +463,7 @@ def batch(size, similarity, draw, units=2):
     return gradients, similarity**0.5 * own[0] + (1 - similarity) ** 0.5 * own[1:]
 
 
-def shares(size, similarity, draws=200):
+def shares(size, similarity, draws=100):
     """Over many draws: length of the kicks (root mean square) as a share of a kick alone; share that goes downhill."""
     lengths, down = [], []
     for draw in range(draws):
@@ -505,7 +505,7 @@ def share_a_climb(
     falls = downhill(gradients, kicks).numpy()
     arrows.show(alone.numpy()[:16], kicks.numpy()[:16], falls[:16], f"B = {size}: {falls.sum()} of {size} go downhill")
     dilution.show(
-        sizes, dict(zip(labels, table[similarity], strict=True)), size, f"similarity {similarity:g}, mean of 200 draws"
+        sizes, dict(zip(labels, table[similarity], strict=True)), size, f"similarity {similarity:g}, mean of 100 draws"
     )
     length, down = table[similarity][:, sizes.index(size)]
     return f"Batch of {size}, similarity {similarity:g}: {falls.sum()} go downhill; in the mean {down:.0f} %, with kicks of {length:.0f} % of full length."
@@ -618,14 +618,14 @@ eight_digits.check(eight)
 
 # %%
 generator = torch.Generator().manual_seed(0)
-helped = torch.zeros(300)
-for trial in range(300):
+helped = torch.zeros(150)
+for trial in range(150):
     any_eight = torch.randperm(597, generator=generator)[:8]
     before, after = losses_after_climb(net, test_layer, y_test, any_eight, 0.1)
     helped[trial] = (after < before).sum()
 often = (helped >= 6).double().mean()
-assert 0 < often < 0.15
-print(f"of 300 random eights, the climb helps {helped.mean():.1f} digits on average;")
+assert often < 0.15
+print(f"of 150 random eights, the climb helps {helped.mean():.1f} digits on average;")
 print(f"six or more in {100 * often:.0f} % of them")
 
 # %% [markdown]

@@ -266,7 +266,7 @@ widgets.live(valley, lean_to, controls)
 # %% [markdown]
 # **Explain.** The factor $e^{-w_1^2/2d}$ in $L'$ makes the right side of the valley the flatter one. *A*: the chord slides to that side; more
 # weight on the robust feature, always. *F1*: the same direction, far more of it. *B*: with the settings that you start from, the **other**
-# direction. It goes right only where the robust feature is worth a lot, against few weak ones: try $d = 20$, or $p = 0.99$.
+# direction. It goes right only where the robust feature is worth a lot, against few weak ones: try $d = 20$, or $p = 0.99$ with $d = 50$.
 #
 # The same as still pictures: A, B and F1 at $p = 0.95$, $d = 50$, rho = 4, 3 and 1.5.
 
@@ -532,7 +532,10 @@ widgets.Work("Train with SAM and with SGD", 3, train, bench, controls)
 # The same for four batch sizes, first with the others kept, then with all learned:
 
 # %%
-small = {m: [summary(changes) for changes in moved(m, [0.1, 0.3])] for m in (1, 16)}
+small = {1: [summary(changes) for changes in moved(1, [0.1, 0.3])]}  # rho = 0.1 is for the next section
+
+# %%
+small[16] = [summary(changes) for changes in moved(16, [0.1, 0.3])]
 kept = {m: runs[1] for m, runs in small.items()} | {m: summary(*moved(m, [0.3])) for m in (128, 4096)}
 for m, (mean, error) in kept.items():
     print(f"others kept, m = {m:4}: {mean:5.1f} ± {error:.1f} %")

@@ -353,7 +353,7 @@ def _judge_referee(answer: Mapping[int, Any]) -> str | None:
 referee = Exercise(
     "04 referee",
     _judge_referee,
-    "Four of the five faults need no new experiment to be found, only figures held against each other. A report that gives too few of them to do that is a fault of its own.",
+    "None of the five faults needs a new experiment to be found, only figures held against each other, and the sentence against the figures. A report that gives too few of them for that has a fault of its own.",
     [
         "For each line, ask which two figures must be in order: eps and 2 eps, one step and forty, with gradients and without.",
         "One line is fine. Of the other five, three show a number that is wrong, and two a number that is right and a sentence that says too much.",

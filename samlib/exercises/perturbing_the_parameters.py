@@ -400,7 +400,7 @@ def _wrong_relative_step(steps: list[Tensor], weights: list[Tensor], gradients: 
         )
     if same([rho * w.norm() * g / _joint(gradients) for w, g in pairs]):
         return (
-            f"You measure the gradient in absolute units and only the step in sizes of the tensors; it is {length:.2f} long, not {rho:g}. "
+            "You measure the gradient in absolute units and only the step in sizes of the tensors. "
             "With step_k = ‖w_k‖ u_k, what is the gradient with respect to u_k?"
         )
     adaptive = [w.abs() * g for w, g in pairs]
@@ -426,11 +426,10 @@ relative_step = Exercise(
 # ---- predictions -----------------------------------------------------------------------------------------------------
 
 bet_on_random = Question(
-    "Twenty random directions, rho = 0.4 long: the best of them raises the SGD network's loss. The worst case that a climb of 20 steps "
-    "finds raises it by …",
+    "The worst of twenty random directions, rho = 0.4 long, raises the SGD network's loss a little. A climb of 20 steps in the same ball raises it …",
     {
         "about as much": "With 5,962 weights, a random direction is almost at right angles to every steep one.",
-        "some ten times as much": "Far more. With 5,962 weights, a random direction is almost at right angles to every steep one.",
+        "about ten times as much": "Far more. With 5,962 weights, a random direction is almost at right angles to every steep one.",
         "more than a hundred times as much": "With 5,962 weights, a random direction is almost at right angles to every steep one. Luck does not find a cliff.",
     },
     correct="more than a hundred times as much",
@@ -438,13 +437,13 @@ bet_on_random = Question(
 
 bet_on_the_valley = Question(
     "The floor of this valley is a line of weights with loss 0; it is narrow at the left and wide at the right. Training starts at the "
-    "upper left. Where does SAM come to rest?",
+    "upper left. Where is SAM after many steps?",
     {
-        "where SGD does: both stop when the loss is 0": "SGD stops there. SAM's gradient is taken rho away, up the wall, and there it is not zero.",
-        "further right, where the valley is wide": "Up the wall, the gradient points down and also towards the wider part. Each climb shows SAM a little of that.",
-        "nowhere on the floor: it climbs out of the valley": "The climb is taken back each time; what stays is a step downhill.",
+        "where SGD is: both stop when the loss is 0": "SGD stops there. SAM's gradient is taken rho away, up the wall, and there it is not zero.",
+        "further right along the floor, where the valley is wide": "Up the wall, downhill is also a little towards the wider part. Each climb shows SAM a bit of that.",
+        "high up on a wall: it climbs out of the valley": "The climb is taken back each time; what stays is a step downhill.",
     },
-    correct="further right, where the valley is wide",
+    correct="further right along the floor, where the valley is wide",
 )
 
 bet_on_the_meter = Question(
@@ -459,7 +458,7 @@ bet_on_the_meter = Question(
 )
 
 bet_on_the_shares = Question(
-    "The same disguise: first layer times 0.1, second divided by 0.1. SAM trains on. Which layer does its climb now move most?",
+    "The same disguise with a = 0.1: first layer times 0.1, second divided by 0.1. SAM trains on. Which layer does its climb now move most?",
     {
         "the first": "Its weights are ten times smaller, so its gradient is ten times larger, and the climb goes along the gradient.",
         "the second: it has the largest weights": "Large weights have small gradients here: the second layer's shrank tenfold, the first layer's grew tenfold.",
@@ -468,11 +467,21 @@ bet_on_the_shares = Question(
     correct="the first",
 )
 
+bet_on_rho = Question(
+    "Ten runs with rho = 0.4 are all more robust than ten with SGD. And ten runs with rho = 0.8?",
+    {
+        "all are a little more robust still": "Those that train are. But about half of the runs do not.",
+        "all are worse: 0.8 is too long": "About half are far worse. The others are more robust than any run with 0.4.",
+        "some are better than ever, others break": "About half of the runs never fit their training images; the others are the most robust of all.",
+    },
+    correct="some are better than ever, others break",
+)
+
 recall_meter = Question(
     "“Our network has a sharpness of 0.05 within rho = 0.4, theirs 0.6: ours is the flatter function.” What do you answer?",
     {
         "true, if both were measured with many steps": "Many steps make the number better, not its unit: a rescaling changes it and no output.",
-        "in which units? rescale a layer, and the order of the two can turn": "In absolute units the number is about the weights, not only about the function.",
+        "in which units? rescale a layer, and the order of the two can turn": "In absolute units the number depends on the weights that happen to write the function down.",
         "sharpness can never be measured": "It can, in units that do not see a rescaling, and with its radius named.",
     },
     correct="in which units? rescale a layer, and the order of the two can turn",
@@ -483,7 +492,7 @@ recall_order = Question(
     {
         "yes: one number for each, and the smaller one wins": "One number for each <i>radius</i>. In this lesson the order of the two networks turns when the radius is small.",
         "no: the order can depend on the radius, so name it": "Close to the weights the slope counts, further out the walls. They need not agree.",
-        "no: a relative radius is fooled too": "Not by this rescaling: the curve was flat to the last digit shown.",
+        "yes, if the climb takes enough steps": "More steps find more of the worst case within one radius. The order turned when the radius did.",
     },
     correct="no: the order can depend on the radius, so name it",
 )
