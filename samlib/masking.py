@@ -61,8 +61,9 @@ class NoisyInput(nn.Module):
 def scale_logits(model: nn.Module, factor: float) -> ScaledLogits:
     """A network that answers as `model` does, `factor` times as loudly.
 
-    It fools attacks on the cross-entropy: once the softmax rounds to exactly 1 (logits about 17 apart in float32) the loss is 0, and
-    so is its gradient. The margin and the DLR loss do not pass through a softmax and see what they saw before.
+    It fools attacks on the cross-entropy. In float32 the loss is 0 once the right logit leads by about 17 (the softmax rounds to 1), and
+    from a lead of about 104 on (no smaller number than e^-103) so is every part of its gradient. The margin and the DLR loss do not
+    pass through a softmax and see what they saw before.
     """
     return ScaledLogits(model, check_number("factor", factor, open_low=True))
 

@@ -272,7 +272,7 @@ assert walls[0] > 10 * walls[-1]
 assert all(abs(path[200][1]) < 0.1 for path, _ in VALLEY.values())
 
 # %% [markdown]
-# Still: SGD and SAM with rho = 0.2, both after 100 steps.
+# Still: SGD and SAM with rho = 0.2, both after 100 steps. SAM's hops are so close together that they fill a band.
 
 # %% tags=["hide-input"]
 still = widgets.figure(8.4, 3.4)
@@ -282,7 +282,7 @@ for panel, rho in zip(still.subplots(1, 2), (0.0, 0.2), strict=True):
     plots.Valley(panel, u, v, height).show(
         path[:101], tops[100], f"{name}: walls of steepness {steepness(path[100][0]):.1f}"
     )
-still.subplots_adjust(left=0.08, right=0.99, top=0.92, bottom=0.15, wspace=0.25)
+still.subplots_adjust(left=0.08, right=0.975, top=0.92, bottom=0.15, wspace=0.25)
 widgets.still(
     still,
     "SGD went straight down to the floor and stopped at the left. SAM zigzags along the floor and has come further "
@@ -651,6 +651,8 @@ lost = [value < 0.9 for value in fitted]
 assert 0.3 <= sum(lost) / len(lost) <= 0.7
 assert [value < best for value in robustness] == lost
 assert min(results.values(methods, "SAM 0.4", "training accuracy")) > 0.99
+rivals = results.values(methods, "SGD", "linf 0.125")
+assert min(results.values(methods, "SAM 0.4", "linf 0.125")) > max(rivals)
 print(f"rho 0.8: {sum(lost)} of {len(lost)} runs collapse;")
 print(f"every other one is more robust than the best of rho 0.4, at {100 * best:.1f} %")
 
@@ -659,7 +661,7 @@ print(f"every other one is more robust than the best of rho 0.4, at {100 * best:
 # than any run at 0.4. The mean describes neither kind, so look at the dots.
 #
 # SAM's climb trusts the gradient over a distance of rho. Beyond some length the loss no longer looks as the gradient says, and
-# a gradient found out there tells little about the place where the step begins. Here the best rho that is safe lies close to the cliff. It is chosen
+# a gradient found out there tells little about the place where the step begins. Here the best rho that is safe lies close to the cliff. Choose rho
 # on images set aside from training, never on the test images.
 
 # %% [markdown]

@@ -447,8 +447,8 @@ bet_on_the_valley = Question(
 )
 
 bet_on_the_meter = Question(
-    "Multiply the first layer of the SAM network by 0.2 and divide the second by 0.2. No logit changes. Its sharpness, measured within "
-    "rho = 0.4 of the weights …",
+    "In the SAM network, multiply the first layer by a = 0.2 and divide the second layer's weights by it. No logit changes. Its "
+    "sharpness, measured within rho = 0.4 of the weights …",
     {
         "stays: it is the same function": "The function stays; the ball does not. A step of 0.4 is now a large one for the small layer.",
         "rises far above the SGD network's": "A step of 0.4 is a large one for the layer that was made small. The number grows more than fiftyfold.",
@@ -458,7 +458,7 @@ bet_on_the_meter = Question(
 )
 
 bet_on_the_shares = Question(
-    "The same disguise with a = 0.1: first layer times 0.1, second divided by 0.1. SAM trains on. Which layer does its climb now move most?",
+    "The same disguise with a = 0.1: first layer times 0.1, the second layer's weights divided by it. SAM trains on. Which layer does its climb now move most?",
     {
         "the first": "Its weights are ten times smaller, so its gradient is ten times larger, and the climb goes along the gradient.",
         "the second: it has the largest weights": "Large weights have small gradients here: the second layer's shrank tenfold, the first layer's grew tenfold.",
