@@ -171,7 +171,7 @@ widgets.still(
 )
 
 # %% [markdown]
-# And the loss after each of the 20 steps. The first step leads SGD's network hardly higher than SAM's. The next four find most of what
+# And the loss after each of the 20 steps. The first step leads SGD's network about as high as SAM's. The next four find most of what
 # there is to find, and the other fifteen add little.
 
 # %% tags=["hide-input"]
@@ -185,7 +185,7 @@ panel.legend(frameon=False)
 plots.plain_decades(panel.yaxis)
 still.subplots_adjust(left=0.08, right=0.99, top=0.97, bottom=0.17)
 assert path["SGD"][5] > 0.7 * path["SGD"][20] > 5 * path["SGD"][1]
-assert path["SGD"][1] < 1.2 * path["SAM"][1]
+assert abs(path["SGD"][1] - path["SAM"][1]) < 0.2 * path["SAM"][1]
 widgets.still(
     still, "Loss over 20 steps of a climb: SGD's rises steeply over the first five, SAM's slowly and stays far below."
 )
