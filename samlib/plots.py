@@ -772,14 +772,14 @@ class Curves:
 
 
 class Certified:
-    """Certified share below, attacked share above, over eps; between them nobody knows. Beside it one eps as a bar.
+    """Certified share below, attacked share above, over eps; between them lies what neither decides. Beside it one eps as a bar.
 
     Args:
         figure: an empty one; two axes are put into it.
         eps: the radii, (k,).
     """
 
-    PARTS = (("proved safe", BLUE, ""), ("nobody knows", "#dddddd", "//"), ("misread or broken", ORANGE, ".."))
+    PARTS = (("proved safe", BLUE, ""), ("undecided", "#dddddd", "//"), ("misread or broken", ORANGE, ".."))
 
     def __init__(self, figure: Figure, eps: np.ndarray) -> None:
         self.ax, self.bar_ax = figure.subplots(1, 2, width_ratios=[3, 1])
@@ -1077,6 +1077,7 @@ class Counts:
         self.numbers = [ax.text(0, i, "", va="center", fontsize=9) for i in range(len(names))]
         self.line = ax.axvline(-10, color="#666666", linestyle="--", linewidth=1.4)
         self.note = ax.text(-10, len(names) - 0.42, together, fontsize=8.5, color="#555555", va="top", ha="center")
+        self.note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})  # so that the line does not cross it
         ax.set(xlim=(0, 108), ylim=(len(names) - 0.05, -0.55), xlabel=xlabel)
         ax.set_xticks([0, 25, 50, 75, 100])
         ax.set_yticks(range(len(names)), self.names)

@@ -22,7 +22,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    """Tests may draw from the global generator; the package may not (test_package.py)."""
+    """Tests may draw from the global generator; the package may not."""
     torch.manual_seed(0)
 
 

@@ -72,7 +72,8 @@ def test_right_layers_are_correct_however_they_are_given(answer):
         ({"same way": layer(4, 0)}, ("same way", "at least 5")),
         ({"same way": layer(6, 20)}, ("apart", "W Wᵀ")),
         ({"apart": layer(6, 80)}, ("6.00", "at most 4")),
-        ({"apart": layer(4, 45)}, ("only", "Turn the long axis")),
+        ({"apart": layer(4, 45)}, ("only", "at 45° to g", "further from")),
+        ({"apart": layer(4, -85)}, ("only", "at 85° to g", "nearer to")),
         ({"apart": layer(3, 71.6)}, ("too small for 60°",)),
         ({"apart": torch.eye(3)}, ("(3, 3)",)),
         ({"apart": torch.ones(2, 2)}, ("inverse",)),
@@ -192,6 +193,8 @@ def test_the_solutions_eight_are_correct_as_list_and_as_tensor(trained):
     exercise = lesson.eight_digits(net, x, y, rho=0.1)
     check(exercise, eight, CORRECT)
     check(exercise, torch.tensor(eight), CORRECT)
+    check(exercise, np.array(eight), CORRECT)
+    check(exercise, [np.int64(i) for i in eight], CORRECT)
     check(exercise, tuple(reversed(eight)), CORRECT)
 
 
@@ -213,6 +216,8 @@ def test_wrong_and_open_eights_are_told_why(trained):
     net, x, y = trained
     exercise = lesson.eight_digits(net, x, y, rho=0.1)
     check(exercise, list(range(8)), WRONG, "of the eight", "mean loss rises")
+    check(exercise, range(8), WRONG, "of the eight")
+    check(exercise, [list(range(8))], WRONG, "whole numbers")
     check(exercise, list(range(7)), WRONG, "7 different digit(s)")
     check(exercise, [1] * 8, WRONG, "1 different digit(s)")
     check(exercise, [*range(7), 5000], WRONG, "Indices go from 0")
@@ -290,6 +295,7 @@ def with_itself(W, b, x, y):
         (of_all(lambda gap, slope, W: 1.2 * (gap / slope).amin(1)), ("too large",)),
         (of_all(lambda gap, slope, W: 0.9 * (gap / slope).amin(1)), ("not the largest",)),
         (with_itself, ("0 / 0",)),
+        (lambda W, b, x, y: lesson.exact_radius(W, 0 * b, x, y), ("if b were 0",)),
         (lambda W, b, x, y: torch.zeros(len(x)), ("All radii are 0",)),
         (lambda W, b, x, y: x @ W.T, ("(40, 5)",)),
         (lambda W, b: 0, ("raised TypeError",)),

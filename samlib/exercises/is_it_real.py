@@ -51,10 +51,22 @@ def zero_gradients(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, loss
 # ---- a loss that no scale fools --------------------------------------------------------------------------------------
 
 
-def _standing_after(loss: Callable[..., Any], factor: float) -> int:
-    """How many of the hundred digits stand after 20 steps of PGD on `loss`, the logits multiplied by `factor`."""
+class _AllNegative(nn.Module):
+    """The logits of a network, all lowered alike until the largest of an image is -1: no answer changes."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.net(x)
+        return logits - logits.detach().amax(1, keepdim=True) - 1
+
+
+def _standing_after(loss: Callable[..., Any], factor: float, lowered: bool = False) -> int:
+    """How many of the hundred digits stand after 20 steps of PGD on `loss`, the logits times `factor`, or lowered below 0."""
     net, x, y = _patient()
-    model = scale_logits(net, factor)
+    model = _AllNegative(net) if lowered else scale_logits(net, factor)
 
     def objective(logits: Tensor, labels: Tensor, _: Tensor | None = None) -> Tensor:
         return attempted(loss(logits, labels))
@@ -100,13 +112,19 @@ def _judge_loss(loss: Callable[..., Any]) -> str | None:
             f"Times 30 it sees through ({louder} of 100 stand), times 10,000 no more ({deafening}): a fixed temperature, or more bits, "
             "only moves the scale at which it dies. Let no factor matter."
         )
+    lower = _standing_after(loss, 1.0, lowered=True)
+    if lower > as_it_is + 10:
+        return (
+            f"As the network is, {as_it_is} of 100 digits stand; with all logits lowered below 0, {lower}. Do you put a 0 in place of the "
+            "right logit? It is then the largest. Only differences of logits tell who wins."
+        )
     return None
 
 
 loss = Exercise(
     "04 loss",
     _judge_loss,
-    "The same digits fall whether the logits are multiplied by 1, 30 or 10,000. A factor changes no answer, so it must change no evaluation.",
+    "About as many digits fall whether the logits are multiplied by 1, 30 or 10,000, or all lowered below 0. None of it changes an answer, so it must change no evaluation.",
     [
         "What tells you that the network is about to err, whatever the scale? Which of two logits is the larger.",
         "The best wrong logit minus the right one. Its gradient never passes through a softmax.",
@@ -294,7 +312,7 @@ def _judge_disguise(disguise: Callable[[nn.Module], Any]) -> str | None:
     }
     for kind, standing in left.items():
         if standing < 80:
-            return f"PGD on the loss ({kind}) is not led astray: {standing} of 100 digits stand, and it takes 80 to look robust."
+            return f"PGD on the loss ({kind}) still finds its way too often: {standing} of 100 digits stand, and it takes 80 to look robust."
     if any(not torch.equal(a, b) for a, b in zip(original.parameters(), net.parameters(), strict=True)):
         return "You changed the weights of net itself; leave it as it is, and wrap it."
     return None
@@ -386,7 +404,7 @@ bet_on_the_scale = Question(
 )
 
 bet_on_the_key = Question(
-    "Before you try: which single attack, with no other, breaks more than half of the digits of each fake <i>and</i> tells no lie about the robust one?",
+    "Before you try: which single attack breaks more than half of the digits of each fake, <i>and</i> finds on the robust network what the others find, within five digits?",
     {
         "PGD on the margin": "One of the fakes gives it no gradient at all.",
         "random search": "One of the fakes leads it by the nose.",
@@ -427,7 +445,7 @@ recall_masking = Question(
 )
 
 recall_bars = Question(
-    "Two methods, ten seeds each, all under PGD-10, error bars of one point. Which doubt do these bars <i>not</i> answer?",
+    "Two methods, ten seeds each, all under PGD with ten steps, error bars of one point. Which doubt do these bars <i>not</i> answer?",
     {
         "whether the initial weights decided": "Those change with the seed: the bars cover them.",
         "whether the order of the batches decided": "That changes with the seed, too.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +34,16 @@ def _layer_of_two(name: str, value: Any) -> Tensor | str:
     return weight
 
 
+def _how_to_part(weight: Tensor, kappa: float) -> str:
+    """Which way to turn the layer: the kicks are furthest apart where the tangent of long axis to g is kappa."""
+    if kappa < 3.73:  # below 2 + sqrt(3) the furthest is less than 60 degrees
+        return "That condition number is too small for 60°, however W is turned: take one closer to 4."
+    turn = angle_between(GRADIENT, torch.linalg.svd(weight)[0][:, 0])
+    turn = min(turn, 180 - turn)
+    where = "further from" if turn < math.degrees(math.atan(kappa)) else "nearer to"
+    return f"The long axis stands at {turn:.0f}° to g: turn it {where} g. (The best angle is not 45°.)"
+
+
 def _judge_kicks(answer: Mapping[str, Any]) -> str | None:
     if not isinstance(answer, Mapping) or set(answer) != {"same way", "apart"}:
         return "Give a dict with the keys 'same way' and 'apart', each with a matrix (2, 2)."
@@ -56,12 +68,7 @@ def _judge_kicks(answer: Mapping[str, Any]) -> str | None:
     if condition["apart"] > 4 + 1e-6:
         return f"'apart': the condition number is {condition['apart']:.2f}; with at most 4 it can be done."
     if angle["apart"] < 60:
-        more = (
-            "Turn the long axis further from g; the best angle is not 45°."
-            if condition["apart"] > 3.73
-            else "That condition number is too small for 60°, however W is turned: take one closer to 4."
-        )
-        return f"'apart': the two kicks are only {angle['apart']:.1f}° apart. {more}"
+        return f"'apart': the two kicks are only {angle['apart']:.1f}° apart. {_how_to_part(found['apart'], condition['apart'])}"
     return None
 
 
@@ -164,12 +171,10 @@ def eight_digits(net: nn.Sequential, x: Tensor, y: Tensor, rho: float, want: int
     """The exercise of the eight digits, on the network and the digits of the lesson; `rho` is the length of the climb."""
     layer = at_layer(net, x, y)
 
-    def judge(answer: Sequence[int]) -> str | None:
-        if isinstance(answer, Tensor):
-            answer = answer.tolist()
-        if not isinstance(answer, (list, tuple)) or not all(
-            isinstance(i, int) and not isinstance(i, bool) for i in answer
-        ):
+    def judge(answer: Iterable[int]) -> str | None:
+        try:  # lists, ranges, arrays and tensors of whole numbers
+            answer = [operator.index(i) for i in answer]
+        except TypeError:
             return "Give a list of eight indices into x_test, whole numbers."
         if len(answer) != 8 or len(set(answer)) != 8:
             return f"That is {len(set(answer))} different digit(s); take eight."
@@ -245,10 +250,12 @@ def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Te
         return "All radii are 0: was the right class compared with itself?"
     gaps = (logits.gather(1, y[:, None]) - logits).scatter(1, y[:, None], torch.inf)
     normals = (weight[y][:, None] - weight).norm(dim=-1)
+    no_bias = exact_radius(weight, torch.zeros_like(bias), x, y)
     runner_up = (gaps / normals).gather(1, gaps.argmin(1, keepdim=True))[:, 0]
     symptoms = {
         "You looked at the runner-up only. The class with the second largest logit need not be the nearest: a class further "
         "behind may have a steeper gap. Take the smallest ratio over all wrong classes.": runner_up,
+        "Those would be right if b were 0: the scores are W x + b.": no_bias,
         "Those are gaps of logits. A gap closes by at most ‖W_y − W_j‖ for a change of length 1: divide by it.": gaps.amin(
             1
         ),
