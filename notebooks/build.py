@@ -40,7 +40,9 @@ import importlib.util
 if importlib.util.find_spec("samlib") is None:
     %pip install --quiet --no-deps "samlib @ git+{REPOSITORY}"
 import samlib
+import torch
 
+torch.set_num_threads(1)  # for networks as small as ours: more threads only wait for each other
 print("samlib", samlib.__version__, "is ready.")"""
 
 

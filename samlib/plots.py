@@ -1116,7 +1116,7 @@ class Slopes:
         ax.set_yticks([1, 1e-50, 1e-100, 1e-150, 1e-200], ["1", "1e-50", "1e-100", "1e-150", "1e-200"])
         ax.yaxis.set_minor_locator(NullLocator())
         ax.set(xlabel="lead of the right logit, as multiplied", ylabel="largest slope in any pixel")
-        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.12), frameon=False, fontsize=8.5)
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12), frameon=False, fontsize=8.5)
 
     def show(self, lead: np.ndarray, slope: np.ndarray, smallest: float, title: str) -> None:
         """One lead and one slope for each image, and the smallest number above zero that there is."""

@@ -404,10 +404,10 @@ widgets.still(
 
 
 # %%
-def shares_of_the_gain(net, measure):
+def shares_of_the_gain(net, measure, tuned=""):
     """What the first layer alone and the rest alone give, as shares of what all layers give."""
     mean = {
-        climbs: results.mean_and_spread(layers, f"{net} {climbs}", measure)[0]
+        climbs: results.mean_and_spread(layers, f"{net} {climbs}{tuned}", measure)[0]
         for climbs in ("SGD", "all", "first", "rest")
     }
     gain = mean["all"] - mean["SGD"]
@@ -418,6 +418,19 @@ first, rest = shares_of_the_gain("MLP", "linf 0.125")
 assert first > 0.85 > 0.75 > rest
 print(f"MLP:    the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
 first, rest = shares_of_the_gain("ResNet", "linf 0.0625")
+assert min(first, rest) > 0.6
+print(f"ResNet: the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
+
+# %% [markdown]
+# *Is one rho fair to every climb?* Once more, each climb (and SGD) with settings of its own, rho and on the MLP the learning rate too. They were chosen
+# on 200 training images set aside: the best robust accuracy among those that still read 95 % of the clean digits.
+
+# %%
+own = ", tuned (robust)"
+first, rest = shares_of_the_gain("MLP", "linf 0.125", own)
+assert first > 0.85 > 0.6 > rest
+print(f"MLP:    the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
+first, rest = shares_of_the_gain("ResNet", "linf 0.0625", own)
 assert min(first, rest) > 0.6
 print(f"ResNet: the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
 
@@ -489,7 +502,7 @@ assert 0.03 < split_gap < 0.06
 print(f"Two splits of the data, same setting: up to {100 * split_gap:.1f} points apart")
 
 # %% [markdown]
-# So quote about seven points, not eleven. Part of what SAM gives can be had from a larger learning rate, or from weight decay, which
+# So quote six or seven points, not eleven. Part of what SAM gives can be had from a larger learning rate, or from weight decay, which
 # costs clean digits. More gradient computations alone (240 epochs) give nothing.
 #
 # *What do the error bars cover?* Another seed: other initial weights, other batches. They do not cover another data set, another
@@ -520,7 +533,7 @@ print("SAM 0.8, clean test accuracy:          ", *(f"{value:.2f}" for value in s
 # ## What you learned
 #
 # - SAM alone makes a network more robust to changes of its input than SGD does, at no cost in clean accuracy: modestly (a dozen
-#   points as first measured, about seven with both sides tuned), and beyond what seeds explain.
+#   points as first measured, six or seven with both sides tuned), and beyond what seeds explain.
 # - AT is far stronger inside the ball that it was trained for. The price in clean accuracy depends on its eps.
 # - On the MLP, the climb of the first layer carries nearly all of the gain. On a ResNet, both parts give most of it.
 # - A fair comparison tunes both sides on images set aside, and names attack, eps and norm.

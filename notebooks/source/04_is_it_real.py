@@ -226,7 +226,7 @@ lesson.bet_on_the_scale.ask()
 # **Move** `scale`.
 #
 # - *Left*, what PGD leaves (40 steps of eps / 4) when it climbs each of three losses. The third, **DLR** (*difference of logits ratio*), is the
-#   margin loss divided by the distance from the largest logit to the third largest. Its curve lies on that of the margin.
+#   margin loss divided by the distance from the largest logit to the third largest. Its curve lies on that of the margin, or next to it.
 # - *Right*, the gradient before the attack begins: a point for each digit that is read correctly. Across, by how much its right logit **leads** the best
 #   wrong one, after the multiplication. Upwards, the largest slope that the chosen loss has in any of the 64 pixels.
 #
@@ -346,7 +346,8 @@ for name in ("margin", "dlr"):
 for effort in ({"steps": 400}, {"steps": 40, "restarts": 5}):
     more = 100 * samlib.accuracy(loud, samlib.pgd(loud, x, y, EPS, step_size=EPS / 4, **effort), y)
     assert stood[32, "ce", 30] >= more > stood[32, "ce", 30] - 10
-    print("factor 30, PGD ce,", *(f"{name} {count}," for name, count in effort.items()), f"{more:.0f} of 100 stand")
+    said = ", ".join(f"{name} {count}" for name, count in effort.items())
+    print(f"factor 30, PGD ce, {said}: {more:.0f} of 100 stand")
 
 # %% [markdown]
 # This is **gradient masking**: the attack is denied a useful gradient, while nearly the same adversarial images exist as before. It breaks the first
@@ -833,7 +834,8 @@ lesson.referee.check(remarks)
 # %%
 shifted = torch.nn.functional.pad(x_test, (1, 0))[..., :8]
 moved = 100 * samlib.accuracy(nets["AT"], shifted, y_test)
-in_ball, in_l2 = (100 * np.mean(results.values(methods, "AT linf 0.125", ball)) for ball in ("linf 0.125", "l2 1"))
+in_ball = 100 * np.mean(results.values(methods, "AT linf 0.125", "linf 0.125"))
+in_l2 = 100 * np.mean(results.values(methods, "AT linf 0.125", "l2 1"))
 assert in_ball > 75 > moved > 40 > 5 > in_l2
 print(f"AT: {in_ball:.0f} % in its l_inf ball, {in_l2:.0f} % in the l_2 ball of 1")
 print(f"    {moved:.0f} % of shifted digits")
