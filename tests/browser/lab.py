@@ -190,9 +190,9 @@ def _operate(page, number: int, scratch: Path) -> list[Control]:
 def _identify(element, number: int) -> tuple[Control | None, list[str]]:
     """What a control is, and the keys that take it to its ends and back."""
     what = element.evaluate(
-        """e => { const box = e.closest('.jupyter-widgets'); const label = e.querySelector('.widget-label') || box.querySelector('.widget-label');
+        """e => { const box = e.closest('.widget-inline-hbox') || e.closest('.jupyter-widgets'); const label = e.querySelector('.widget-label') || box.querySelector('.widget-label');
         return {tag: e.tagName, disabled: !!e.disabled, text: e.innerText,
-                options: e.options ? e.options.length : e.querySelectorAll ? e.querySelectorAll('button').length : 0,
+                options: e.querySelectorAll ? e.querySelectorAll('button').length : 0,
                 positions: e.ariaValueMax ? Number(e.ariaValueMax) - Number(e.ariaValueMin) : 0,
                 radios: e.querySelectorAll('input[type=radio]').length,
                 toggles: e.classList.contains('widget-toggle-buttons'), label: label ? label.innerText : ''}; }"""
@@ -200,7 +200,7 @@ def _identify(element, number: int) -> tuple[Control | None, list[str]]:
     if what["disabled"] and what["text"] != "Commit":
         return None, []
     if what["tag"] == "SELECT":
-        return Control(number, "dropdown", what["label"]), ["End", "Home", *["ArrowDown"] * (what["options"] - 1)]
+        return Control(number, "dropdown", what["label"]), ["End", "Home"]  # JupyterLab keeps the arrow keys for itself
     if what["radios"]:
         return Control(number, "choice", "question"), ["Space"] * what["radios"]
     if what["toggles"]:
