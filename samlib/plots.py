@@ -947,7 +947,7 @@ SIGN_EDGES = (-1000, -100, -10, -1, -0.1, -0.01, 0.01, 0.1, 1, 10, 100, 1000)  #
 
 
 def sign_map(ax: Axes, columns: Sequence[float], rows: Sequence[float], change: np.ndarray, title: str = ""):
-    """A change in percent, (rows, columns), in steps of ten: purple down, white none, orange up, grey where there is none.
+    """A change in percent, (rows, columns), in steps of ten: purple down, white below 0.01, orange up, grey where there is none.
 
     Returns the mesh, for `set_array`.
     """
@@ -975,7 +975,7 @@ class SignMap:
         self.columns, self.rows = list(columns), list(rows)
         self.mesh = sign_map(self.map_ax, columns, rows, np.zeros((len(rows), len(columns))))
         bar = figure.colorbar(self.mesh, ax=self.map_ax, ticks=[-100, -10, -1, -0.1, 0, 0.1, 1, 10, 100])
-        bar.ax.set_yticklabels(["-100", "-10", "-1", "-0.1", "none", "+0.1", "+1", "+10", "+100"], fontsize=8)
+        bar.ax.set_yticklabels(["-100", "-10", "-1", "-0.1", "<0.01", "+0.1", "+1", "+10", "+100"], fontsize=8)
         bar.set_label("change of w_1 (%)", fontsize=9)
         self.map_ax.set(xlabel="rho, in units of one weak feature's weight", ylabel="w*² / d")
         (self.here,) = self.map_ax.plot(

@@ -19,7 +19,7 @@ def _number(value: Any, what: str) -> float | str:
         number = float(attempted(value))
     except (TypeError, ValueError):
         return f"{what} must return one number; yours returned {value!r}."
-    return number if math.isfinite(number) else f"{what} returned {number}."
+    return number if math.isfinite(number) else f"{what} returned {number}: the logarithm of 0, or a division by 0?"
 
 
 def _judge_best(best: Callable[[float, float, int], Any]) -> str | None:
@@ -136,13 +136,23 @@ def _lowest_mean(p: float, eta: float, d: int, rho: float, low: float, high: flo
 def _wrong_middle(value: float, right: float, standard: float, p: float, eta: float, d: int, rho: float) -> str:
     """Why `value` is not the middle of the level chord."""
 
-    def is_(wrong: float) -> bool:
-        return math.isclose(value, wrong, rel_tol=5e-4)
+    def is_(wrong: float, rel_tol: float = 5e-4) -> bool:
+        return math.isclose(value, wrong, rel_tol=rel_tol)
 
     if is_(standard):
-        return "That is w*, the lowest point. The chord lies higher, and its middle is elsewhere."
-    if is_(standard * (1 + rho**2 / (3 * d))):
-        return f"That is the leading order, w* (1 + rho² / 3d). It holds for a small rho; at rho = {rho:g}, d = {d} the middle is at {right:.4g}, not {value:.4g}."
+        return (
+            "That is w*, the lowest point. The chord lies higher, and its middle is elsewhere. (If you halve an "
+            "interval: you keep the wrong half.)"
+        )
+    if is_(standard * (1 + rho**2 / (3 * d)), 1e-6):
+        return (
+            f"That is the leading order, w* (1 + rho² / 3d). It holds for a small rho, and rho = {rho:g} is not small."
+        )
+    if is_(right, 1e-2):
+        return (
+            f"At p = {p}, eta = {eta}, d = {d}, rho = {rho:g} your {value:.6g} is close, within one per cent, but not "
+            "good to four digits: take a finer grid, or halve the interval more often."
+        )
     if is_(right - rho) or is_(right + rho):
         return "That is an end of the chord; return its middle."
     if is_(_lowest_mean(p, eta, d, rho, 0.1 * standard, 3 * standard + 2 * rho)):
@@ -187,6 +197,8 @@ def _judge_to_the_right(answer: Mapping[str, Any]) -> str | None:
         return f"With these numbers there is no answer: {error}"
     if change >= 1:
         return None
+    if rho == 0:
+        return "With rho = 0 nothing is perturbed, and SAM is ST."
     if share <= 2:
         return (
             f"w* = {standard:.3g}, so w*²/d = {share:.3g}, and w_1 changes by {change:+.2f} %. Only the flat side pulls "
@@ -202,8 +214,8 @@ def _judge_to_the_right(answer: Mapping[str, Any]) -> str | None:
 to_the_right = Exercise(
     "06 to the right",
     _judge_to_the_right,
-    "The robust feature must be worth more than √(2d) weak votes: very reliable, against few or feeble weak features. In such a world, for "
-    "a small rho, the l_2 ball leans to the robust side; in all others to the other.",
+    "For a small rho only one kind of world does it: the robust feature is worth more than √(2d) weak votes, very reliable, against few "
+    "or feeble weak ones. With a rho near √d the ball nearly wipes out the weak weights, and there are others.",
     [
         "B moves right where w*² > 2d, with w* = ln(p / (1 - p)) / (2 eta).",
         "A larger p, a smaller eta and a smaller d all help. rho must stay below √d.",
@@ -235,7 +247,7 @@ bet_on_the_lean = Question(
 )
 
 bet_on_the_menu = Question(
-    "Below are thirteen readings of “the weights are perturbed”: which weights, worst case or average, one perturbation for all or one for "
+    "Above are thirteen readings of “the weights are perturbed”: which weights, worst case or average, one perturbation for all or one for "
     "each example, which loss. In how many of them does SAM <i>always</i> put more weight on the robust feature?",
     {
         "in all of them": "Two of them never move it, and four can move it to the left.",
