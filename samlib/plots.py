@@ -157,10 +157,8 @@ def tradeoff(
             capsize=2,
             markersize=6,
         )
-        offset = (7, -12) if label in below else (7, 4)
-        side = "left"
-        if label in left:
-            side, offset = "right", (-7, 4)
+        offset = (-7 if label in left else 7, -12 if label in below else 4)
+        side = "right" if label in left else "left"
         ax.annotate(label, (x, y), xytext=offset, textcoords="offset points", fontsize=8.5, ha=side)
     ax.set_xlabel("clean accuracy (%)")
     ax.set_ylabel(ylabel)

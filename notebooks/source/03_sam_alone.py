@@ -435,10 +435,10 @@ assert min(first, rest) > 0.6
 print(f"ResNet: the first layer alone gives {first:.0%} of the gain, the rest alone {rest:.0%}")
 
 # %% [markdown]
-# **Explain, and stay careful.** On the MLP the first layer alone does nearly all of it. That is what one would expect if SAM helps
-# *because* a climb of first-layer weights is a disguised change of the pixels. On the ResNet (a convolutional network with shortcuts) it
-# fails to single out the first layer: both parts give most of the gain, and the rest is, if anything, ahead. So the first-layer picture is a reason why SAM *can* act like an attack, a good one
-# for the MLP; it is not the whole reason, and not a law.
+# **Explain, and stay careful.** On the MLP the first layer alone does nearly all of it, with one rho for all or each with its own. (More than all of it only
+# says that seeds and splits differ by that much.) That is what one would expect if SAM helps *because* a climb of first-layer weights is a disguised change
+# of the pixels. On the ResNet (a convolutional network with shortcuts) it fails to single out the first layer: each part gives most of the gain. So the
+# first-layer picture is a reason why SAM *can* act like an attack, a good one for the MLP; it is not the whole reason, and not a law.
 
 # %% [markdown]
 # ## 5 · Why SAM at all, and where it fails
@@ -490,7 +490,7 @@ print(f"  {lead['clean']:.1f} with both tuned for clean accuracy,")
 print(f"  {lead['robust']:.1f} with both tuned for robust accuracy")
 
 # %%
-for criterion in ("clean", "robust"):  # the usual SAM beats both tuned SGDs, on clean and on attacked digits alike
+for criterion in ("clean", "robust"):  # the usual SAM beats both tuned SGDs, in both measures
     for measure in ("clean", "linf 0.125"):
         assert percent("SAM 0.4", measure)[0] > percent(f"SGD, tuned ({criterion})", measure)[0]
 longer, usual = percent("SGD, 4x as long")[0], percent("SGD")[0]
