@@ -21,7 +21,7 @@ test:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/python notebooks/build.py --check
-	.venv/bin/python tests/lesson_copies.py
+	.venv/bin/python tests/notebooks/lesson_copies.py
 	$(THREADS) .venv/bin/python -m pytest tests build/lessons -n auto --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(PYTEST_ARGS)
 
 notebooks:

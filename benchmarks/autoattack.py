@@ -29,10 +29,10 @@ from torch import Tensor, nn
 
 import samlib
 from samlib.balls import make_ball, project_pixels
-from samlib.experiments import describe
+from samlib.files import write_atomically
 from samlib.masking import noise_input, quantise_input, scale_logits
 from samlib.models import CIFAR10_MEAN, CIFAR10_STD
-from samlib.training import write_atomically
+from samlib.runs.tables import describe
 
 RESULT = Path(__file__).parent / "results" / "autoattack.json"
 IMAGES = 500

@@ -29,7 +29,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-SOLUTIONS = ROOT / "samlib" / "exercises" / "solutions.json"
+SOLUTIONS = ROOT / "samlib" / "course" / "lessons" / "solutions.json"
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
 

@@ -1,6 +1,9 @@
 """Sharpness-aware minimization, adversarial attacks, and what connects them: the package behind the course."""
 
-from samlib import data, results
+import importlib
+from types import ModuleType
+
+from samlib import data
 from samlib.attacks import apgd, fgsm, pgd, square
 from samlib.data import load_cifar10, load_cifar100, load_digits, load_folder
 from samlib.diagnosis import diagnose
@@ -17,6 +20,7 @@ __all__ = [
     "apgd",
     "data",
     "diagnose",
+    "duality",
     "evaluate",
     "fgsm",
     "load_cifar10",
@@ -26,11 +30,19 @@ __all__ = [
     "mlp",
     "pgd",
     "preact_resnet18",
-    "results",
     "robust_accuracy",
     "robust_curve",
+    "sharpness",
     "small_resnet",
     "square",
     "survivors",
+    "toy",
     "train",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """samlib.duality, samlib.sharpness and samlib.toy, imported at first use: scipy is not paid for before."""
+    if name in ("duality", "sharpness", "toy"):
+        return importlib.import_module(f"samlib.{name}")
+    raise AttributeError(f"module 'samlib' has no attribute {name!r}")

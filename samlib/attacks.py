@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from samlib.ascent import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
 from samlib.balls import L2, Linf, make_ball, per_example, project_pixels
 from samlib.checks import (
     check_choice,
@@ -19,7 +20,6 @@ from samlib.checks import (
     check_logits,
     check_radius,
 )
-from samlib.loops import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
 from samlib.losses import make_loss
 
 __all__ = ["Model", "apgd", "ascend", "attack_mode", "default_generator", "fgsm", "pgd", "square"]

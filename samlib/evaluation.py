@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from samlib.ascent import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
 from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import make_ball
 from samlib.checks import (
@@ -32,9 +33,8 @@ from samlib.checks import (
     check_number,
     check_radius,
 )
-from samlib.loops import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.files import write_atomically
 from samlib.losses import make_loss
-from samlib.training import write_atomically
 
 KINDS = {"pgd": "PGD", "apgd": "APGD", "square": "Square"}
 

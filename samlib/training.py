@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from samlib.checks import (
     check_logits,
     check_number,
 )
+from samlib.files import write_atomically
 from samlib.losses import cross_entropy
 from samlib.sam import SAM
 
@@ -387,22 +387,3 @@ class Checkpoint:
         run.schedule.load_state_dict(saved["schedule"])
         run.generator.set_state(saved["generator"].cpu())
         run.history.update(saved["history"])
-
-
-def write_atomically(path: Path, content: bytes, name: str) -> None:
-    """Write `content` to `path` whole or not at all; what stood there stays if writing fails.
-
-    Raises:
-        OSError: it could not be written, no room on disk for instance; `name` is the argument that gave the path.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(error.errno, f"{name}={str(path)!r} could not be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

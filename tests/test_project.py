@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import samlib
+from samlib.course import results
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,24 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
-# The house from the ground up: a module may import only from those before it.
-ORDER = [
-    "checks",
-    "balls",
-    "losses",
-    "loops",
-    "attacks",
-    "masking",
-    "sam",
-    "data",
-    "models",
-    "training",
-    "evaluation",
-    "diagnosis",
-    "sharpness",
-    "duality",
-]
-ORDER += ["kicks", "toy", "results", "experiments", "plots", "widgets", "exercises", "__main__"]
+# The house from the ground up. A module of the core may import only from those before it; the runs from the core; the
+# course from both, and nothing from the course.
+CORE = ["checks", "files", "balls", "losses", "ascent", "attacks", "masking", "sam", "data", "models"]
+CORE += ["training", "evaluation", "diagnosis", "sharpness", "duality", "feature_training", "toy"]
+ROOMS = ["core", "runs", "course"]
 
 
 def requirements(*extras: str) -> dict[str, str]:
@@ -82,23 +70,37 @@ def test_the_version_is_said_once_in_each_place():
     assert citation["repository-code"] == PROJECT["urls"]["Repository"]
 
 
-def test_modules_import_in_one_direction():
-    modules = {path.stem: path for path in (ROOT / "samlib").glob("*.py") if path.stem != "__init__"}
-    modules |= {path.parent.name: path for path in (ROOT / "samlib").glob("*/__init__.py")}
-    assert set(modules) <= set(ORDER)
-    for name, path in modules.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("samlib"):
-                named = [node.module.split(".")[1]] if "." in node.module else [alias.name for alias in node.names]
-                for other in named:
-                    assert other == name or ORDER.index(other) < ORDER.index(name), f"{name} imports {other}"
+def imported(path: Path) -> set[tuple[str, ...]]:
+    """The samlib modules that a file imports, at its top or inside a function, as tuples of names after `samlib`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {tuple(alias.name.split(".")) for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            found |= {(*(node.module or "").split("."), alias.name) for alias in node.names}
+    return {names[1:] for names in found if names[0] == "samlib" and len(names) > 1}
+
+
+def room_of(names: tuple[str, ...]) -> str:
+    return names[0] if names[0] in ROOMS else "core"
+
+
+def test_rooms_and_modules_import_in_one_direction():
+    core = {path.stem for path in (ROOT / "samlib").glob("*.py")} - {"__init__", "__main__"}
+    assert core == set(CORE)
+    for path in (ROOT / "samlib").rglob("*.py"):
+        here = path.relative_to(ROOT / "samlib").with_suffix("").parts
+        for names in imported(path) if here != ("__main__",) else ():
+            assert ROOMS.index(room_of(names)) <= ROOMS.index(room_of(here)), f"{here} imports {names}"
+            if room_of(here) == "core" and here != ("__init__",):
+                assert CORE.index(names[0]) < CORE.index(here[0]), f"{here[0]} imports {names[0]}"
 
 
 def test_no_module_writes_to_a_device_by_name_or_prints():
     for path in (ROOT / "samlib").rglob("*.py"):
         text = path.read_text()
         assert ".cuda()" not in text, path
-        if path.stem != "__main__":
+        if path.stem != "command_line":
             assert not re.search(r"^\s*print\(", text, re.MULTILINE), path
 
 
@@ -162,8 +164,8 @@ def test_the_maps_name_every_lesson_with_its_title_and_minutes_and_no_dead_link(
 
 
 def test_every_result_says_how_it_was_made():
-    for name in samlib.results.names():
-        result = samlib.results.load(name)
+    for name in results.names():
+        result = results.load(name)
         assert {"command", "commit", "date", "versions", "hardware", "protocol", "runs"} <= set(result), name
         assert re.fullmatch(r"[0-9a-f]{40}", result["commit"]), name
         assert len({run["seed"] for run in result["runs"]}) >= (3 if name.endswith("tuning") else 5)

@@ -77,7 +77,7 @@ attacked = {
 # Below you will switch the kick from the pixels to the weights. Decide before you do.
 
 # %%
-from samlib.exercises import write_the_attack as lesson
+from samlib.course.lessons.write_the_attack_into_the_weights import exercises as lesson
 
 lesson.bet_on_the_bars.ask()
 
@@ -98,7 +98,7 @@ lesson.bet_on_the_others.ask()
 # %% tags=["hide-input"]
 import torch
 
-from samlib import plots, widgets
+from samlib.course import plots, widgets
 from samlib.duality import weight_equivalent
 
 
@@ -312,7 +312,7 @@ def cheapest(W, dx, x):
     ...
 
 
-# %% tags=["solution", "exercise:00 cheapest"]
+# %% tags=["solution", "exercise:write_the_attack_into_the_weights/cheapest"]
 def cheapest(W, dx, x):
     """W (m, n), dx (n,), x (n,) -> the shortest dW (m, n) with dW @ x == W @ dx."""
     return torch.outer(W @ dx, x) / (x @ x)
@@ -333,7 +333,7 @@ def felt(x, others):
     ...
 
 
-# %% tags=["solution", "exercise:00 felt"]
+# %% tags=["solution", "exercise:write_the_attack_into_the_weights/felt"]
 def felt(x, others):
     """x (n,), others (k, n) -> what multiple of the kick each of the others feels, (k,)."""
     return others @ x / (x @ x)

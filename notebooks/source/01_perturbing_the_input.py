@@ -43,7 +43,7 @@
 # The two balls with the same eps are very different sets. **Predict** how different:
 
 # %%
-from samlib.exercises import perturbing_the_input as lesson
+from samlib.course.lessons.perturbing_the_input import exercises as lesson
 
 lesson.bet_on_the_cube.ask()
 
@@ -83,7 +83,7 @@ lesson.bet_on_the_step.ask()
 
 # %% tags=["hide-input"]
 import numpy as np
-from samlib import plots, widgets
+from samlib.course import plots, widgets
 from samlib.balls import make_ball
 
 NORMS = [("l_inf", "linf"), ("l_2", "l2")]  # what a control shows, and what the code takes
@@ -226,7 +226,7 @@ def fgsm(model, x, y, eps):
     ...
 
 
-# %% tags=["solution", "exercise:01 fgsm"]
+# %% tags=["solution", "exercise:perturbing_the_input/fgsm"]
 def fgsm(model, x, y, eps):
     """Images x (n, ...) in [0, 1], labels y (n,), l_inf radius eps -> attacked images (n, ...)."""
     copy = x.clone().requires_grad_()
@@ -373,7 +373,7 @@ def pgd(gradient, x, start, ball, step_size, steps):
     ...
 
 
-# %% tags=["solution", "exercise:01 pgd"]
+# %% tags=["solution", "exercise:perturbing_the_input/pgd"]
 def pgd(gradient, x, start, ball, step_size, steps):
     """Images x and start (n, ...), start in the ball around x -> where the steps lead, (n, ...)."""
     x_adv = start
@@ -689,7 +689,7 @@ def l2_start(x, eps, generator):
     ...
 
 
-# %% tags=["solution", "exercise:01 l2_start"]
+# %% tags=["solution", "exercise:perturbing_the_input/l2_start"]
 def l2_start(x, eps, generator):
     """Images x (n, ...), radius eps, a torch.Generator to draw from -> changes (n, ...), uniform."""
     delta = torch.randn(x.shape, generator=generator, dtype=x.dtype).flatten(1)
@@ -816,7 +816,7 @@ def honest(net, x, y, eps):
     ...
 
 
-# %% tags=["solution", "exercise:01 honest"]
+# %% tags=["solution", "exercise:perturbing_the_input/honest"]
 def honest(net, x, y, eps):
     """Images x in [0, 1], labels y, l_inf radius eps in pixels -> robust accuracy, a fraction."""
     was_training = net.training

@@ -63,7 +63,7 @@ print("weights and biases in each:", weights)
 # A climb looks for the worst direction. A cheaper idea: throw dice, try twenty directions at random, and keep the worst of them.
 
 # %%
-from samlib.exercises import perturbing_the_parameters as lesson
+from samlib.course.lessons.perturbing_the_parameters import exercises as lesson
 
 lesson.bet_on_random.ask()
 
@@ -107,7 +107,7 @@ for name, net in nets.items():
             WAYS[name, kind, rho] = along(net, x_train, y_train, delta, SHARES).numpy()
 
 # %% tags=["hide-input"]
-from samlib import plots, widgets
+from samlib.course import plots, widgets
 
 figure = widgets.figure(8.4, 3.6)
 LOOKS = {"SGD": "grey", "SAM": "blue"}
@@ -329,7 +329,7 @@ def sam_step(model, x, y, optimizer, rho):
     ...
 
 
-# %% tags=["solution", "exercise:02 sam step"]
+# %% tags=["solution", "exercise:perturbing_the_parameters/sam step"]
 def sam_step(model, x, y, optimizer, rho):
     """model: x (b, 1, 8, 8) -> logits (b, 10); y (b,), int64 -> the loss before the step."""
     weights = list(model.parameters())
@@ -373,7 +373,7 @@ def disguise(layers, a):
     ...
 
 
-# %% tags=["solution", "exercise:02 disguise"]
+# %% tags=["solution", "exercise:perturbing_the_parameters/disguise"]
 def disguise(layers, a):
     """layers: [(W1, b1), (W2, b2), (W3, b3)], a > 0 -> layers of the same function, with a * W1."""
     (W1, b1), (W2, b2), last = layers
@@ -519,7 +519,7 @@ def relative_step(weights, gradients, rho):
     ...
 
 
-# %% tags=["solution", "exercise:02 relative step"]
+# %% tags=["solution", "exercise:perturbing_the_parameters/relative step"]
 def relative_step(weights, gradients, rho):
     """K weights, K gradients of the same shapes, a radius -> K steps of the same shapes."""
     scaled = [w.norm() * g for w, g in zip(weights, gradients, strict=True)]
@@ -623,7 +623,7 @@ lesson.bet_on_rho.ask()
 # how well a run fits its *training* images, on the right how robust it is on test images.
 
 # %% tags=["hide-input"]
-from samlib import results
+from samlib.course import results
 
 methods = results.load("methods")
 names = ["SGD", "SAM 0.05", "SAM 0.1", "SAM 0.2", "SAM 0.4", "SAM 0.8"]

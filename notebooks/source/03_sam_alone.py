@@ -51,7 +51,7 @@
 # units reads them, trained for 60 epochs. Take a bet first.
 
 # %%
-from samlib.exercises import sam_alone
+from samlib.course.lessons.sam_alone import exercises as sam_alone
 
 sam_alone.bet_on_the_gain.ask()
 
@@ -61,7 +61,7 @@ sam_alone.bet_on_the_gain.ask()
 # Here is what the attack was; *ce* is cross-entropy, the *margin* is the best wrong score minus the right one.
 
 # %%
-from samlib import results
+from samlib.course import results
 
 methods = results.load("methods")
 for attack in methods["protocol"]["attacks"]:
@@ -80,7 +80,7 @@ print("An image counts as robust if it withstands all of them.")
 # 0.4 away in a *random* direction of weight space; SGD for 240 epochs.
 
 # %% tags=["hide-input"]
-from samlib import plots, widgets
+from samlib.course import plots, widgets
 
 figure = widgets.figure(8.4, 3.6)
 comparison = plots.Comparison(figure, ["grey", "blue", "orange"], "robust accuracy (%)")
@@ -241,7 +241,7 @@ def gain(a, b):
     ...
 
 
-# %% tags=["solution", "exercise:03 gain"]
+# %% tags=["solution", "exercise:sam_alone/gain"]
 def gain(a, b):
     """a (n,), b (m,): accuracies of two groups of runs -> (difference of the means, its standard error)."""
     difference = b.mean() - a.mean()
@@ -323,7 +323,7 @@ print(f"clean: SGD {clean['SGD']:.1f}, AT 0.125 {clean['AT linf 0.125']:.1f}, AT
 # %% tags=["stub"]
 cost = {"SGD": ..., "SAM": ..., "first-layer SAM": ..., "AT with 7 steps": ...}
 
-# %% tags=["solution", "exercise:03 cost"]
+# %% tags=["solution", "exercise:sam_alone/cost"]
 cost = {
     "SGD": 1 + 2,
     "SAM": 2 * (1 + 2),
@@ -364,7 +364,7 @@ sam_alone.bet_on_the_layers.ask()
 # %% tags=["stub"]
 bet = {"prediction": ..., "measured": {"SGD": ..., "all": ..., "first": ..., "rest": ...}}
 
-# %% tags=["solution", "exercise:03 layers"]
+# %% tags=["solution", "exercise:sam_alone/layers"]
 KINDS = {
     "SGD": {},
     "all": {"rho": 0.4},

@@ -61,7 +61,7 @@ for name, net in nets.items():
 # **Predict** how far the random search gets, which sees no gradient and in this sense is *blind*:
 
 # %%
-from samlib.exercises import is_it_real as lesson
+from samlib.course.lessons.is_it_real import exercises as lesson
 
 lesson.bet_on_the_search.ask()
 
@@ -110,7 +110,7 @@ together = {
 # random search makes, beside those of PGD.
 
 # %% tags=["hide-input"]
-from samlib import plots, widgets
+from samlib.course import plots, widgets
 
 zoo_figure = widgets.figure(8.4, 3.8)
 bars = plots.Counts(
@@ -376,7 +376,7 @@ def loss(logits, y):
     ...
 
 
-# %% tags=["solution", "exercise:04 loss"]
+# %% tags=["solution", "exercise:is_it_real/loss"]
 def loss(logits, y):
     """Logits (n, classes), labels (n,) -> (n,), the larger the closer to an error."""
     right = logits.gather(1, y[:, None]).squeeze(1)
@@ -472,7 +472,7 @@ fakes = lesson.find_the_fake(models, x, y)
 # %% tags=["stub"]
 found = {"A": ..., "B": ..., "C": ..., "D": ...}
 
-# %% tags=["solution", "exercise:04 fakes"]
+# %% tags=["solution", "exercise:is_it_real/fakes"]
 found = {
     "A": samlib.square(models["A"], x, y, EPS, queries=400),
     "B": "robust",
@@ -567,7 +567,7 @@ assert len({tuple(check.verdict for check in report.checks) for report in report
 # Ten networks for each setting, trained on 1,200 digits, attacked on all 597 test digits at l_inf 0.125, by weaker and stronger attacks:
 
 # %%
-from samlib import results
+from samlib.course import results
 
 attacks = results.load("attacks")
 for name, union in attacks["protocol"]["attacks"].items():
@@ -771,7 +771,7 @@ def disguise(net):
     ...
 
 
-# %% tags=["solution", "exercise:04 disguise"]
+# %% tags=["solution", "exercise:is_it_real/disguise"]
 def disguise(net):
     """A network -> a function of images with the same answers and a gradient that leads nowhere."""
     return lambda x: net(2 * x.detach() - x)
@@ -818,7 +818,7 @@ print(*(f"   {reason!r:21} {text}" for reason, text in lesson.REASONS.items()), 
 # %% tags=["stub"]
 remarks = {1: ..., 2: ..., 3: ..., 4: ..., 5: ..., 6: ...}
 
-# %% tags=["solution", "exercise:04 referee"]
+# %% tags=["solution", "exercise:is_it_real/referee"]
 remarks = {1: "large eps", 2: "fine", 3: "blind beats seeing", 4: "mean", 5: "seeds", 6: "one ball"}
 
 # %%

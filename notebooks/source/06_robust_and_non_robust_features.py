@@ -41,7 +41,7 @@
 # for each of them: the vote loses $\varepsilon d$ of its mean $\eta d$. (In formulas eps is $\varepsilon$, and rho is $\rho$.)
 
 # %%
-from samlib.exercises import simplified_model as lesson
+from samlib.course.lessons.robust_and_non_robust_features import exercises as lesson
 
 lesson.bet_on_the_attack.ask()
 
@@ -54,7 +54,8 @@ lesson.bet_on_the_attack.ask()
 import numpy as np
 import torch
 
-from samlib import plots, toy, widgets
+from samlib import toy
+from samlib.course import plots, widgets
 
 scene = widgets.figure(8.4, 3.9)
 features = plots.TwoFeatures(scene)
@@ -152,7 +153,7 @@ def best(p, eta, d):
     ...
 
 
-# %% tags=["solution", "exercise:06 best"]
+# %% tags=["solution", "exercise:robust_and_non_robust_features/best"]
 def best(p, eta, d):
     """p in (1/2, 1), eta > 0, d >= 1 -> the w_1 at which the slope of L is zero."""
     return np.log(p / (1 - p)) / (2 * eta)
@@ -175,7 +176,7 @@ def doubling(p, eta, d):
     ...
 
 
-# %% tags=["solution", "exercise:06 doubling"]
+# %% tags=["solution", "exercise:robust_and_non_robust_features/doubling"]
 def doubling(p, eta, d):
     """-> the eps at which w_AT is twice w*."""
     return eta / 2
@@ -360,7 +361,7 @@ def middle(p, eta, d, rho):
     ...
 
 
-# %% tags=["solution", "exercise:06 middle"]
+# %% tags=["solution", "exercise:robust_and_non_robust_features/middle"]
 def middle(p, eta, d, rho):
     """-> the w_1 at which L(w_1 - rho) and L(w_1 + rho) are equal, to about four digits."""
     low = toy.standard_optimum(p, eta)
@@ -508,7 +509,7 @@ print("always up:", *always, "  never:", *never, "  down in places:", *(n for n 
 # %% tags=["stub"]
 world = {"p": ..., "eta": ..., "d": ..., "rho": ...}
 
-# %% tags=["solution", "exercise:06 to the right"]
+# %% tags=["solution", "exercise:robust_and_non_robust_features/to the right"]
 world = {"p": 0.99, "eta": 0.2, "d": 20, "rho": 0.5}
 
 # %%

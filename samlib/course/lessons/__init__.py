@@ -1,0 +1,1 @@
+"""One room for each lesson, under its notebook's name without the number."""

@@ -1,0 +1,1 @@
+"""The lesson *is it real*: its exercises."""

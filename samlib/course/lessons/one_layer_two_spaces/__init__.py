@@ -1,0 +1,1 @@
+"""The lesson *one layer two spaces*: its exercises."""

@@ -1,0 +1,1 @@
+"""The lesson *perturbing the input*: its exercises."""

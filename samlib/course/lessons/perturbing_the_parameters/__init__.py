@@ -1,0 +1,1 @@
+"""The lesson *perturbing the parameters*: its exercises."""

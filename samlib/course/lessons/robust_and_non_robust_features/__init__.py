@@ -1,0 +1,1 @@
+"""The lesson *robust and non robust features*: its exercises."""

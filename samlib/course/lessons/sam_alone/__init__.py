@@ -1,0 +1,1 @@
+"""The lesson *sam alone*: its exercises."""

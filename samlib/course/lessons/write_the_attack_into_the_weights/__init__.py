@@ -1,0 +1,1 @@
+"""The lesson *write the attack into the weights*: its exercises."""

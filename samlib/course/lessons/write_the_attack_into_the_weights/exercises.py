@@ -1,0 +1,166 @@
+"""The exercises of lesson 00, Write the attack into the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from samlib.course.exercise import Exercise, Question, attempted
+
+bet_on_the_bars = Question(
+    "The kick moves from the pixels into the weights of the first layer. What will the ten bars do?",
+    {
+        "they go back to what they were: the digit is whole again": "The digit is, but the templates have changed, by just as much as the digit did before.",
+        "they do not move at all": "dW x = W dx: the first layer gives the same numbers as before, and the rest of the network sees nothing else.",
+        "they change, since weights are not pixels": "The rest of the network sees only z, and z is the same number by number.",
+    },
+    correct="they do not move at all",
+)
+
+bet_on_the_others = Question(
+    "And other digits, which nobody touched: what does the change of the weights do to them?",
+    {
+        "nothing": "The weights are shared: every digit passes through them.",
+        "the same to all of them": "The change is W dx xᵀ/‖x‖²: another digit x′ feels it through ⟨x, x′⟩, so it depends on what x′ looks like.",
+        "the more, the more similar they are to this digit": "A digit x′ feels dW x′ = W dx · ⟨x, x′⟩/‖x‖²: the kick, times its similarity to x.",
+    },
+    correct="the more, the more similar they are to this digit",
+)
+
+
+def _judge_cheapest(cheapest: Callable[[Tensor, Tensor, Tensor], Any]) -> str | None:
+    if not callable(cheapest):
+        return f"cheapest must be a function of W, dx and x, and yours is a {type(cheapest).__name__}."
+    generator = torch.Generator().manual_seed(0)
+    for m, n in [(48, 64), (3, 5), (7, 4)]:
+        weight, dx, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((m, n), (n,), (n,)))
+        inputs = [t.clone() for t in (weight, dx, x)]
+        answer = attempted(cheapest(*inputs))
+        if not all(torch.equal(a, b) for a, b in zip(inputs, (weight, dx, x), strict=True)):
+            return "Your function changes its arguments; compute a new tensor instead."
+        if complaint := _wrong_change(torch.as_tensor(answer, dtype=torch.float64), weight, dx, x):
+            return complaint
+    return None
+
+
+def _wrong_change(answer: Tensor, weight: Tensor, dx: Tensor, x: Tensor) -> str | None:
+    """What is wrong with a change of the weights that is to do W dx to x, if anything is."""
+    right = torch.outer(weight @ dx, x) / (x @ x)
+    if answer.shape == weight.T.shape != weight.shape and torch.allclose(answer.T, right):
+        return f"Transposed: your dW has shape {tuple(answer.shape)} and W has {tuple(weight.shape)}; W dx goes down, x goes across."
+    if answer.shape != weight.shape:
+        return f"Your dW has shape {tuple(answer.shape)}; it must have W's, {tuple(weight.shape)}."
+    if torch.allclose(answer, right):
+        return None
+    if torch.allclose(answer, right * (x @ x)):
+        return "The division by ‖x‖² is missing: dW x is ‖x‖² times too long."
+    if torch.allclose(answer, right * x.norm()):
+        return "You divided by ‖x‖; since x meets itself in dW x, it must be ‖x‖²."
+    if torch.allclose(answer, torch.outer(weight @ x, dx) / (x @ x)) or torch.allclose(
+        answer, torch.outer(weight @ x, dx)
+    ):
+        return "x and dx have changed places: dW must answer to x, and give what W gives for dx."
+    if torch.allclose(answer @ x, weight @ dx):
+        return (
+            f"It does what it should, dW x = W dx, but it is not the cheapest: its length is {answer.norm():.3f}, "
+            f"and {right.norm():.3f} is enough. What part of your dW does x not feel?"
+        )
+    return f"dW x is not W dx: they differ by {(answer @ x - weight @ dx).norm():.3f}."
+
+
+cheapest = Exercise(
+    "write_the_attack_into_the_weights/cheapest",
+    _judge_cheapest,
+    "It is the one of section 1: of all changes that do this to x, the shortest. Whatever else dW had, at right angles to x, x would never feel.",
+    [
+        "dW has a row for each unit. What must each row times x give?",
+        "A row that is a multiple of x spends nothing on directions that x does not feel.",
+        "The row of unit k is (W dx)_k · x / ‖x‖². All rows at once: torch.outer.",
+    ],
+)
+
+
+def _judge_felt(felt: Callable[[Tensor, Tensor], Any]) -> str | None:
+    if not callable(felt):
+        return f"felt must be a function of x and the others, and yours is a {type(felt).__name__}."
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(64, generator=generator, dtype=torch.float64)
+    others = torch.rand(9, 64, generator=generator, dtype=torch.float64)
+    others[0], others[1] = x, 2 * x
+    answer = torch.as_tensor(attempted(felt(x.clone(), others.clone())), dtype=torch.float64)
+    right = others @ x / (x @ x)
+    if answer.shape != right.shape:
+        return f"felt returned shape {tuple(answer.shape)} for nine digits; it must be (9,), a number for each."
+    if torch.allclose(answer, right):
+        return None
+    cosine = right * x.norm() / others.norm(dim=1)
+    if torch.allclose(answer, cosine):
+        return "That is the cosine. A digit with more ink feels more: do not divide by the other digit's length."
+    if torch.allclose(answer, right * (x @ x)):
+        return "That is ⟨x, x′⟩. The digit x itself should feel exactly 1: divide by ‖x‖²."
+    if torch.allclose(answer, right * (x @ x) / others.square().sum(1)):
+        return "You divided by the other digit's length squared; divide by ‖x‖², of the digit that the change was made for."
+    if torch.allclose(answer, right * x.norm()):
+        return "You divided by ‖x‖; since x meets itself in dW x, it must be ‖x‖²."
+    if not torch.isclose(answer[0], right[0]):
+        return f"x itself should feel exactly 1 of its kick; yours says {float(answer[0]):.3f}."
+    worst = int((answer - right).abs().argmax())
+    return (
+        f"x itself comes out right, but another digit should feel {float(right[worst]):.3f} of the kick and yours says "
+        f"{float(answer[worst]):.3f}."
+    )
+
+
+felt = Exercise(
+    "write_the_attack_into_the_weights/felt",
+    _judge_felt,
+    "A change of the weights is a change of all pictures at once, each by its similarity. SAM lives with that; an attack does not.",
+    [
+        "What is dW x′, with dW = W dx xᵀ/‖x‖²?",
+        "It is W dx times a number. That number, for each x′, is the answer.",
+        "others @ x / (x @ x)",
+    ],
+)
+
+bet_on_the_points = Question(
+    "All points are attacked at once. In which scene does every single margin fall by the same amount?",
+    {
+        "when the points walk": "Each walks straight to the line by eps, and loses eps · ‖w‖, wherever it stands.",
+        "when the line swings": "It moves once for all of them: each point loses rho times its length along the direction of that move, and these differ.",
+        "in both": "The line has one move for all points together, and they lie at different lengths along it.",
+    },
+    correct="when the points walk",
+)
+
+recall_ghost = Question(
+    "In the weights, the kick looks like a faint copy of …",
+    {
+        "the kick dx": "dx is in there, but only through the numbers W dx, one for each unit.",
+        "the digit x": "Each row of dW is a multiple of x: weights are changed along what they see.",
+        "the class that the network says instead": "No class appears in dW = W dx xᵀ/‖x‖².",
+    },
+    correct="the digit x",
+)
+
+recall_rank = Question(
+    "A first layer has 256 units on 64 pixels. What can be said for sure?",
+    {
+        "every kick in the pixels has its equal in the weights": "dW = W dx xᵀ/‖x‖² exists for any W and any x that is not zero.",
+        "every kick in the weights has its equal in the pixels": "256 numbers cannot all be steered by 64 pixels: most of it is out of reach.",
+        "neither": "One direction is always exact: from the pixels into the weights.",
+    },
+    correct="every kick in the pixels has its equal in the weights",
+)
+
+recall_units = Question(
+    "“The weights moved by rho = 0.4 and the pixels by eps = 0.4: the same strength.” Is it?",
+    {
+        "yes, both are Euclidean lengths of 0.4": "They are lengths in different spaces. For one digit, rho · ‖x‖ is a length in z, and eps becomes one through W.",
+        "no: only after both are carried into z do they compare": "rho becomes rho · ‖x‖, and eps at most eps times the largest stretch of W.",
+        "only for trained networks": "Training has no say in it. The two lengths live in different spaces.",
+    },
+    correct="no: only after both are carried into z do they compare",
+)

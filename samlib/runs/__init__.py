@@ -1,0 +1,1 @@
+"""Runs that outgrow a notebook: the measured tables and the command line."""

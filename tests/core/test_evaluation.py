@@ -1,0 +1,442 @@
+"""Clean and robust accuracy: strength, survivors only, the same numbers for every batch size, interruption, odd models."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import samlib
+from samlib import masking
+from samlib.balls import make_ball, project_pixels
+from samlib.course import results
+from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, evaluate, robust_accuracy, robust_curve, survivors
+
+QUICK = (Attack("ce", steps=5, kind="apgd"), Attack("margin", steps=4, targets=2, kind="apgd"))
+EVERY_KIND = (
+    Attack("ce", steps=5),
+    Attack("margin", steps=5, kind="apgd", restarts=2),
+    Attack("dlr", steps=3, targets=2, kind="apgd"),
+    Attack("margin", steps=40, kind="square"),
+)
+
+
+@pytest.fixture
+def some(digits):
+    """A hundred and twenty test digits."""
+    return digits[2][:120], digits[3][:120]
+
+
+def test_accuracy_is_the_share_classified_correctly_in_evaluation_mode(trained, digits, device):
+    model, x, y = trained["sgd"], digits[2], digits[3]
+    expected = (model(x).argmax(1) == y).float().mean().item()
+    assert accuracy(model, x, y) == pytest.approx(expected)
+    assert accuracy(model, x, y, batch_size=7) == pytest.approx(expected)
+    net = samlib.small_resnet().to(device).train()
+    before = net.bn.running_mean.clone()
+    accuracy(net, x, y)
+    assert net.training
+    assert torch.equal(before, net.bn.running_mean)
+
+
+# ---- strength --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sgd", "at", "scaled"])
+def test_the_standard_budget_is_at_most_half_a_point_above_autoattack(trained, digits, name):
+    """The record over twelve models and more is benchmarks/results/autoattack.json."""
+    torchattacks = pytest.importorskip("torchattacks")
+    x, y = digits[2][:200], digits[3][:200]
+    model = masking.scale_logits(trained["sgd"], 30) if name == "scaled" else trained[name]
+    theirs = torchattacks.AutoAttack(model.eval(), norm="Linf", eps=0.125, n_classes=10, seed=0)(x, y)
+    theirs = project_pixels(make_ball("linf", 0.125), x, theirs)
+    assert robust_accuracy(model, x, y, 0.125) <= accuracy(model, theirs, y) + 0.005
+
+
+def test_the_recorded_benchmark_says_what_the_package_promises():
+    """python -m benchmarks.autoattack: strength on twelve models, speed on two, curves of eight radii."""
+    record = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "autoattack.json").read_text())
+    assert {"command", "commit", "date", "versions", "hardware", "protocol"} <= set(record)
+    models = record["models"]
+    assert len({row["model"] for row in models}) >= 12
+    for row in models:
+        assert row["images"] >= 500
+        masked = "," in row["model"]
+        assert row["samlib"] <= row["autoattack"] + (0 if masked else 0.005), row["model"]
+    assert sum("," in row["model"] for row in models) >= 6
+    for row in record["speed"]:
+        assert row["autoattack seconds"] > 3 * row["samlib seconds"]
+        assert row["samlib"] <= row["autoattack"] + 0.005
+    for row in record["curves"]:
+        assert len(row["eps"]) == 8
+        assert row["largest difference"] <= 0.005
+        assert row["seconds"] <= 4 * max(row["seconds alone"])
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_budgets_are_ordered_by_strength_and_cost(trained, digits, norm):
+    x, y, eps = digits[2][:300], digits[3][:300], {"linf": 0.125, "l2": 0.5}[norm]
+    quick, standard = (evaluate(trained["sam"], x, y, eps, norm, budget) for budget in ("quick", "standard"))
+    pgd = robust_accuracy(trained["sam"], x, y, eps, norm, attacks=PGD_UNION)
+    assert standard.robust <= min(quick.robust, pgd) + 0.005
+    assert quick.robust <= standard.robust + 0.03
+    passes = [sum(row.forward + row.backward for row in report.attacks) for report in (quick, standard)]
+    assert 2 * passes[0] < passes[1]
+
+
+def test_random_search_sees_through_quantised_pixels_and_then_gets_more_queries(trained, digits):
+    x, y = digits[2][:60], digits[3][:60]
+    model = masking.quantise_input(trained["sgd"], 9)
+    report = evaluate(model, x, y, 0.125)
+    *gradients, search, more = report.attacks
+    assert sum(row.broke for row in gradients) < 0.15 * 60
+    assert search.broke > 0.2 * 60
+    assert more.tried == search.tried - search.broke
+    honest = evaluate(trained["sgd"], x, y, 0.125)
+    assert honest.attacks[-1].tried == 0
+    assert report.robust <= honest.robust + 0.25
+
+
+def test_noise_inside_the_model_does_not_make_it_robust(trained, some):
+    noisy = masking.noise_input(trained["sgd"], 0.1)
+    assert robust_accuracy(noisy, *some, 0.125, budget="quick") <= robust_accuracy(trained["sgd"], *some, 0.125) + 0.05
+
+
+def test_an_example_survives_only_if_no_attack_of_the_union_breaks_it(trained, digits):
+    x, y = digits[2][:200], digits[3][:200]
+    attacks = (Attack("ce"), Attack("margin"))
+    alone = [survivors(trained["sam"], x, y, 0.125, attacks=[attack]) for attack in attacks]
+    both = survivors(trained["sam"], x, y, 0.125, attacks=attacks)
+    assert (both <= alone[0]).all()
+    assert both.sum() <= min(a.sum() for a in alone) + 1  # the second attack draws other starts here than alone
+
+
+# ---- survivors only, and the report ----------------------------------------------------------------------------------
+
+
+def test_later_attacks_see_only_survivors_and_the_report_counts_what_was_done(trained, digits):
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    sizes = []
+    handle = model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    report = evaluate(model, x, y, 0.125, attacks=[Attack("ce", steps=9), Attack("margin", steps=4, targets=2)])
+    handle.remove()
+    first, second = report.attacks
+    correct = round(report.clean * len(x))
+    assert first.tried == correct
+    assert second.tried == correct - first.broke
+    assert report.robust == pytest.approx((second.tried - second.broke) / len(x))
+    assert int(report.stands.sum()) == second.tried - second.broke
+    assert first.forward == 11 * correct  # nine steps, the last iterate, and the judgement
+    assert first.backward == 9 * correct
+    assert sum(sizes) == len(x) + 2 * 64 + sum(row.forward for row in report.attacks)
+    assert all(row.seconds > 0 for row in report.attacks)
+
+
+def test_the_report_can_be_read_as_text_and_as_html(trained, some):
+    report = evaluate(trained["sgd"], *some, 0.125, attacks=EVERY_KIND)
+    text, page = str(report), report._repr_html_()
+    for row in report.attacks:
+        assert row.attack in text
+        assert row.attack in page
+    assert f"robust {100 * report.robust:.1f} %" in text
+    assert f"robust {100 * report.robust:.1f} %" in page
+    assert "APGD dlr, 2 targets, 3 steps" in text
+    assert len({len(line.split("  ")[0]) for line in text.splitlines()}) > 1
+    assert page.count("<tr>") == 2 + len(EVERY_KIND)
+
+
+def test_the_fields_of_an_attack_are_those_that_the_recorded_tables_hold():
+    recorded = results.load("methods")["protocol"]["attacks"]
+    assert set(recorded[0]) <= {field.name for field in dataclasses.fields(Attack)}
+    assert [Attack(**attack) for attack in recorded] == list(PGD_UNION)
+
+
+def test_targets_cover_the_likely_wrong_classes_and_never_the_label(digits, device):
+    class ThreeClasses(nn.Module):
+        def forward(self, x):
+            return torch.stack([x.sum((1, 2, 3)), 0.5 * x.sum((1, 2, 3)), 0 * x.sum((1, 2, 3))], 1)
+
+    x, y = digits[2][:5], torch.zeros(5, dtype=torch.long, device=device)
+    report = evaluate(ThreeClasses(), x, y, 0.1, attacks=[Attack("margin", steps=3, targets=9)])
+    assert report.stands.all()
+    assert report.attacks[0].backward == 2 * 3 * 5  # two wrong classes
+
+
+# ---- the same numbers, whatever the batches --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_batch_size_changes_nothing(trained, some, norm, device):
+    """In float64, where the rounding of a batch of another size does not turn the sign of a gradient."""
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+    model, x, y = copy.deepcopy(trained["sam"]).double(), some[0].double(), some[1]
+    eps = {"linf": 0.125, "l2": 0.5}[norm]
+    whole = evaluate(model, x, y, eps, norm, attacks=EVERY_KIND)
+    assert 0 < whole.robust < whole.clean
+    for batch_size in (7, 50):
+        parts = evaluate(model, x, y, eps, norm, attacks=EVERY_KIND, batch_size=batch_size)
+        assert torch.equal(parts.stands, whole.stands)
+        assert [row.broke for row in parts.attacks] == [row.broke for row in whole.attacks]
+
+
+def test_the_seed_decides_and_no_global_generator_is_touched(trained, digits, device):
+    x, y, model = digits[2], digits[3], trained["sgd"]
+    before = torch.get_rng_state()
+
+    def stand(seed=None):
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        return survivors(model, x, y, 0.11, attacks=[Attack("ce", steps=1, kind="apgd")], generator=generator)
+
+    assert torch.equal(stand(), stand(0))
+    assert not torch.equal(stand(0), stand(1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_example_may_have_its_own_eps(trained, digits, device):
+    x, y = digits[2][:100], digits[3][:100]
+    eps = torch.zeros(100, device=device)
+    eps[50:] = 0.5
+    report = evaluate(trained["sgd"], x, y, eps)
+    assert report.stands[:50].float().mean() > 0.9
+    assert not report.stands[50:].any()
+    assert "eps 0 to 0.5" in str(report)
+
+
+# ---- curves ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "norm"), [("at", "linf"), ("sgd", "l2")])
+def test_a_curve_starts_at_clean_accuracy_never_rises_and_agrees_with_single_evaluations(trained, digits, name, norm):
+    x, y, model = digits[2][:200], digits[3][:200], trained[name]
+    radii = [0.0, 0.05, 0.1, 0.2] if norm == "linf" else [0.0, 0.2, 0.5, 1.0]
+    curve = robust_curve(model, x, y, radii, norm)
+    assert curve[0] == accuracy(model, x, y)
+    assert curve == sorted(curve, reverse=True)
+    for radius, value in zip(radii, curve, strict=True):
+        assert value == pytest.approx(robust_accuracy(model, x, y, radius, norm), abs=0.0051)
+
+
+def test_eight_radii_cost_at_most_four_times_one(trained, digits):
+    """In passes, which no other process disturbs; the one is the middle of the eight."""
+    x, y = digits[2][:200], digits[3][:200]
+    model, passes = trained["sgd"], []
+    handle = model.register_forward_pre_hook(lambda module, inputs: passes.append(len(inputs[0])))
+    robust_accuracy(model, x, y, 0.1)
+    one, passes[:] = sum(passes), []
+    robust_curve(model, x, y, [0.025 * i for i in range(1, 9)])
+    handle.remove()
+    assert sum(passes) <= 4 * one
+
+
+# ---- nothing left, nothing right -------------------------------------------------------------------------------------
+
+
+def test_at_eps_zero_robust_accuracy_is_clean_accuracy(trained, digits):
+    assert robust_accuracy(trained["sgd"], *digits[2:], eps=0.0) == accuracy(trained["sgd"], *digits[2:])
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_nothing_is_attacked_once_nothing_stands(trained, digits, budget):
+    report = evaluate(trained["sgd"], *digits[2:], eps=1.0, budget=budget)
+    assert report.robust == 0
+    assert report.attacks[-1].tried == 0
+    assert robust_curve(trained["sgd"], *digits[2:], [1.0, 2.0], budget=budget) == [0, 0]
+
+
+def test_where_everything_is_misread_nothing_is_tried(trained, some):
+    x, y = some[0], (trained["sgd"](some[0]).argmax(1) + 1) % 10
+    report = evaluate(trained["sgd"], x, y, 0.1)
+    assert (report.clean, report.robust) == (0, 0)
+    assert all(row.tried == row.forward == 0 for row in report.attacks)
+    assert robust_curve(trained["sgd"], x, y, [0.0, 0.1]) == [0, 0]
+    assert "clean 0.0 %" in str(report)
+
+
+# ---- interruption ----------------------------------------------------------------------------------------------------
+
+
+class Interrupts(nn.Module):
+    """A model at whose n-th call the user presses Ctrl-C."""
+
+    def __init__(self, model, after):
+        super().__init__()
+        self.model, self.left = model, after
+
+    def forward(self, x):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return self.model(x)
+
+
+def same(first, second):
+    return torch.equal(first.stands, second.stands) and [
+        (row.tried, row.broke, row.forward, row.backward) for row in first.attacks
+    ] == [(row.tried, row.broke, row.forward, row.backward) for row in second.attacks]
+
+
+@pytest.mark.parametrize("after", [7, 12, 40, 70])
+def test_an_interrupted_evaluation_goes_on_from_its_report(trained, some, after):
+    model = Interrupts(trained["sam"], after)
+    part = evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50)
+    assert not part.finished
+    assert "interrupted" in str(part)
+    whole = evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50)
+    assert whole.finished
+    assert part.robust >= whole.robust
+    resumed = evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50, resume=part)
+    assert resumed.finished
+    assert same(resumed, whole)
+
+
+@pytest.mark.parametrize("after", [16, 40])
+def test_an_interrupted_evaluation_goes_on_from_its_checkpoint(trained, some, after, tmp_path):
+    file = tmp_path / "evaluation.pt"
+    model = Interrupts(trained["sam"], after)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50, checkpoint=file)
+    done = sum(row["forward"] for row in torch.load(file, weights_only=True)["rows"])
+    resumed = evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50, checkpoint=file)
+    whole = evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50)
+    assert same(resumed, whole)
+    assert 0 < done < sum(row.forward for row in whole.attacks)
+    calls = model.left
+    again = evaluate(model, *some, 0.125, attacks=EVERY_KIND, batch_size=50, checkpoint=file)
+    assert same(again, whole)
+    assert calls - model.left == 5  # three batches of clean images, and one small one twice: nothing is attacked again
+
+
+KILLED = """
+import sys, torch, samlib
+from samlib.evaluation import Attack
+torch.set_num_threads(1)
+x, y = (part[:200] for part in samlib.load_digits()[2:])
+attacks = [Attack("ce", steps=300), Attack("margin", steps=300)]
+report = samlib.evaluate(samlib.mlp(), x, y, 0.001, attacks=attacks, batch_size=10, checkpoint=sys.argv[1])
+torch.save([report.stands, [row.forward for row in report.attacks]], sys.argv[2])
+"""
+
+
+def test_a_killed_evaluation_goes_on_where_it_was(tmp_path):
+    def run(name):
+        command = [sys.executable, "-c", KILLED, str(tmp_path / name), str(tmp_path / f"{name}.result")]
+        return subprocess.Popen(command)
+
+    def done(name):
+        file = tmp_path / name
+        return file.exists() and torch.load(file, weights_only=True)["rows"][0]["forward"] > 0
+
+    process, whole = run("killed"), run("whole")
+    deadline = time.monotonic() + 120
+    while not done("killed") and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed.result").exists()
+    assert done("killed")
+    assert run("killed").wait() == whole.wait() == 0
+    resumed, uninterrupted = (torch.load(tmp_path / f"{name}.result") for name in ("killed", "whole"))
+    assert torch.equal(resumed[0], uninterrupted[0])
+    assert resumed[1] == uninterrupted[1]
+
+
+def test_a_checkpoint_of_another_evaluation_is_refused(trained, some, tmp_path):
+    x, y = some
+    file = tmp_path / "evaluation.pt"
+    report = evaluate(trained["sgd"], x, y, 0.1, attacks=QUICK, checkpoint=file)
+    others = {
+        "model": lambda: evaluate(trained["sam"], x, y, 0.1, attacks=QUICK, checkpoint=file),
+        "images and labels": lambda: evaluate(trained["sgd"], 0.9 * x, y, 0.1, attacks=QUICK, checkpoint=file),
+        "eps": lambda: evaluate(trained["sgd"], x, y, 0.2, attacks=QUICK, checkpoint=file),
+        "norm": lambda: evaluate(trained["sgd"], x, y, 0.1, "l2", attacks=QUICK, checkpoint=file),
+        "attacks": lambda: evaluate(trained["sgd"], x, y, 0.1, attacks=QUICK[:1], resume=report),
+        "seed": lambda: evaluate(
+            trained["sgd"], x, y, 0.1, attacks=QUICK, resume=report, generator=torch.Generator().manual_seed(1)
+        ),
+    }
+    for what, call in others.items():
+        with pytest.raises(ValueError, match=rf"belongs to another evaluation: .*{what}.* differ"):
+            call()
+    louder = tmp_path / "louder.pt"
+    evaluate(masking.scale_logits(trained["sgd"], 10), x, y, 0.1, attacks=QUICK, checkpoint=louder)
+    with pytest.raises(ValueError, match=r"belongs to another evaluation: model"):
+        evaluate(masking.scale_logits(trained["sgd"], 30), x, y, 0.1, attacks=QUICK, checkpoint=louder)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ValueError, match="is not a whole checkpoint"):
+        evaluate(trained["sgd"], x, y, 0.1, attacks=QUICK, checkpoint=file)
+    torch.save({"format": "samlib.training 1"}, file)
+    with pytest.raises(ValueError, match=r"was not written by samlib\.evaluate"):
+        evaluate(trained["sgd"], x, y, 0.1, attacks=QUICK, checkpoint=file)
+
+
+# ---- models that fail ------------------------------------------------------------------------------------------------
+
+
+class Picky(nn.Module):
+    """A model that raises, or answers NaN, on some batch sizes."""
+
+    def __init__(self, model, sizes, error):
+        super().__init__()
+        self.model, self.sizes, self.error, self.seen = model, sizes, error, []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        if len(x) in self.sizes:
+            raise self.error
+        return self.model(x)
+
+
+def test_a_model_that_fails_on_some_batch_size_is_named_with_it(trained, some):
+    size = 120 - round(120 * (1 - accuracy(trained["sgd"], *some)))
+    model = Picky(trained["sgd"], {size, 100}, IndexError("no such row"))
+    wanted = rf"model raised IndexError on a batch of ({size}|100) images.*no such row.*from 1 to batch_size.*pads"
+    with pytest.raises(RuntimeError, match=wanted):
+        evaluate(model, *some, 0.1, batch_size=100)
+
+
+def test_a_batch_too_large_for_the_memory_is_halved(trained, some):
+    model = Picky(trained["sgd"], range(33, 1000), RuntimeError("MPS backend out of memory"))
+    expected = evaluate(trained["sgd"], *some, 0.125, attacks=EVERY_KIND)
+    probe = Picky(trained["sgd"], range(65, 1000), RuntimeError("MPS backend out of memory"))
+    assert torch.equal(evaluate(probe, *some, 0.125, attacks=EVERY_KIND).stands, expected.stands)
+    assert accuracy(model, *some) == expected.clean
+    assert 30 in model.seen  # 120, 60, then 30
+    with pytest.raises(RuntimeError, match="out of memory"):
+        accuracy(Picky(trained["sgd"], range(1, 1000), RuntimeError("CUDA out of memory")), *some)
+
+
+def test_nan_logits_are_an_error_in_clean_images_and_in_attacked_ones(trained, some):
+    class Overflows(nn.Module):
+        def __init__(self, model, above):
+            super().__init__()
+            self.model, self.above = model, above
+
+        def forward(self, x):
+            return self.model(x).where(x.flatten(1).amax(1, keepdim=True) <= self.above, torch.nan)
+
+    with pytest.raises(ValueError, match=r"model returned NaN logits for \d+ of 120 images"):
+        evaluate(Overflows(trained["sgd"], 0.5), *some, 0.1)
+    x = 0.9 * some[0]
+    with pytest.raises(ValueError, match=r"model returned NaN logits for \d+ of \d+ images"):
+        evaluate(Overflows(trained["sgd"], 0.95), x, some[1], 0.1, attacks=[Attack("margin", steps=3, kind="square")])
+
+
+def test_a_model_without_gradients_can_be_searched_only(trained, some):
+    def model(x):
+        with torch.no_grad():
+            return trained["sgd"](x)
+
+    with pytest.raises(ValueError, match=r"do not depend on x .* Attacks of kind 'square' need none"):
+        evaluate(model, *some, 0.1)
+    search = [Attack("margin", steps=50, kind="square")]
+    assert robust_accuracy(model, *some, 0.2, attacks=search) < accuracy(model, *some)

@@ -1,0 +1,351 @@
+"""The exercises of lesson 05: right answers of several kinds, wrong ones by their symptoms, open ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import samlib
+from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, solutions
+from samlib.course.lessons.one_layer_two_spaces import exercises as lesson
+from samlib.course.widgets import question
+from samlib.duality import at_layer, kick_by_input, kick_by_weights
+
+
+def check(exercise, answer, status, *words):
+    verdict = exercise.check(answer)
+    assert verdict.status == status, verdict
+    for word in words:
+        assert word in verdict.message, verdict
+
+
+def solved(name, wanted, **space):
+    space = {"torch": torch, "F": F, "math": math, **space}
+    exec(solutions()[name], space)
+    return space[wanted]
+
+
+def layer(kappa, angle):
+    """A layer of condition number kappa whose long axis stands at `angle` degrees to the exercise's gradient."""
+    turn = math.atan2(float(lesson.GRADIENT[1]), float(lesson.GRADIENT[0])) + math.radians(angle)
+    axes = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]], dtype=torch.float64)
+    return axes @ torch.diag(torch.tensor([kappa, 1.0], dtype=torch.float64))
+
+
+# ---- two layers, two kicks -------------------------------------------------------------------------------------------
+
+
+def kicks_apart(weight):
+    g = lesson.GRADIENT
+    return lesson.angle_between(kick_by_weights(g, torch.ones(1, dtype=g.dtype), 1.0), kick_by_input(weight, g, 1.0))
+
+
+def test_the_widest_angle_is_the_one_that_the_hint_says():
+    for kappa in (2.0, 4.0, 10.0):
+        best = max(kicks_apart(layer(kappa, angle)) for angle in range(90))
+        assert kicks_apart(layer(kappa, math.degrees(math.atan(kappa)))) >= best - 1e-9
+        assert math.cos(math.radians(best)) == pytest.approx(2 * kappa / (kappa**2 + 1), abs=1e-3)
+    assert kicks_apart(layer(1e4, math.degrees(math.atan(1e4)))) < 90
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        solved("one_layer_two_spaces/kicks", "two_layers", layer=layer),
+        {"same way": layer(5, 0), "apart": layer(4, 75)},
+        {"same way": layer(50, 90).float(), "apart": layer(3.9, -75)},
+        {"same way": (3 * layer(7, 180)).tolist(), "apart": layer(4, 105).numpy()},
+    ],
+    ids=["the solution", "by the slider", "float32, the short axis", "lists and arrays"],
+)
+def test_right_layers_are_correct_however_they_are_given(answer):
+    check(lesson.kicks, answer, CORRECT)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"same way": layer(4, 0)}, ("same way", "at least 5")),
+        ({"same way": layer(6, 20)}, ("apart", "W Wᵀ")),
+        ({"apart": layer(6, 80)}, ("6.00", "at most 4")),
+        ({"apart": layer(4, 45)}, ("only", "at 45° to g", "further from")),
+        ({"apart": layer(4, -85)}, ("only", "at 85° to g", "nearer to")),
+        ({"apart": layer(3, 71.6)}, ("too small for 60°",)),
+        ({"apart": torch.eye(3)}, ("(3, 3)",)),
+        ({"apart": torch.ones(2, 2)}, ("inverse",)),
+        ({"apart": layer(4, 75) * torch.nan}, ("finite",)),
+    ],
+)
+def test_wrong_layers_are_told_why(changed, words):
+    check(lesson.kicks, {"same way": layer(5, 0), "apart": layer(4, 75)} | changed, WRONG, *words)
+
+
+def test_open_layers_are_told_from_wrong_ones():
+    check(lesson.kicks, {"same way": ..., "apart": ...}, NOT_ATTEMPTED)
+    check(lesson.kicks, {"same way": layer(5, 0), "apart": ...}, NOT_ATTEMPTED)
+    check(lesson.kicks, ..., NOT_ATTEMPTED)
+    check(lesson.kicks, {"apart": layer(4, 75)}, WRONG, "keys")
+    check(lesson.kicks, layer(4, 75), WRONG, "dict")
+
+
+# ---- what pixels cannot reach ----------------------------------------------------------------------------------------
+
+
+def by_svd(W, dz):
+    left, values, right = torch.linalg.svd(W, full_matrices=False)
+    kept = values > 1e-10 * values[0]
+    left, values, right = left[:, kept], values[kept], right[kept]
+    return [right.T @ (left.T @ dz / values), dz - left @ (left.T @ dz)]
+
+
+def by_numpy(W, dz):
+    dx = np.linalg.lstsq(W.numpy(), dz.numpy(), rcond=None)[0]
+    return dx, dz.numpy() - W.numpy() @ dx
+
+
+def by_lstsq(W, dz):
+    dx = torch.linalg.lstsq(W, dz[:, None], driver="gelsd").solution[:, 0]
+    return dx, dz - W @ dx
+
+
+@pytest.mark.parametrize("reach", [solved("one_layer_two_spaces/reach", "reach"), by_svd, by_numpy, by_lstsq])
+def test_a_right_reach_is_correct_however_it_is_written(reach):
+    check(lesson.reach, reach, CORRECT)
+
+
+def longer(W, dz):
+    """Right in W dx, with a part that W does not see."""
+    dx, rest = by_svd(W, dz)
+    return dx + (torch.eye(W.shape[1], dtype=W.dtype) - torch.linalg.pinv(W) @ W).sum(1), rest
+
+
+def in_place(W, dz):
+    answer = by_svd(W, dz)
+    dz -= answer[1]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("reach", "words"),
+    [
+        (lambda W, dz: (W.T @ dz, dz - W @ (W.T @ dz)), ("direction of the attack", "pseudo-inverse")),
+        (longer, ("is enough", "W not see")),
+        (lambda W, dz: (0.5 * by_svd(W, dz)[0], by_svd(W, dz)[1]), ("misses dz",)),
+        (lambda W, dz: (by_svd(W, dz)[0], -by_svd(W, dz)[1]), ("wrong sign",)),
+        (lambda W, dz: (by_svd(W, dz)[0], W @ by_svd(W, dz)[0]), ("pixels do reach",)),
+        (lambda W, dz: (by_svd(W, dz)[0], 0.1 * dz), ("do not add up",)),
+        (lambda W, dz: (dz, dz), ("one number for each pixel",)),
+        (lambda W, dz: (by_svd(W, dz)[0], by_svd(W, dz)[0]), ("change of the features",)),
+        (lambda W, dz: by_svd(W, dz)[0], ("two tensors",)),
+        (in_place, ("changes its arguments",)),
+        (lambda W, dz: (torch.linalg.inv(W) @ dz, dz), ("raised",)),
+    ],
+)
+def test_a_wrong_reach_is_told_its_symptom(reach, words):
+    check(lesson.reach, reach, WRONG, *words)
+
+
+def test_an_open_reach_is_told_from_a_wrong_one():
+    check(lesson.reach, lambda W, dz: ..., NOT_ATTEMPTED)
+    check(lesson.reach, lambda W, dz: None, NOT_ATTEMPTED)
+    check(lesson.reach, lambda W, dz: (..., ...), NOT_ATTEMPTED)
+    check(lesson.reach, ..., NOT_ATTEMPTED)
+    check(lesson.reach, 3, WRONG, "must be a function")
+
+
+# ---- eight digits ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained():
+    x, y, x_test, y_test = samlib.load_digits()
+    net = samlib.mlp((48, 48), mean=0.0, std=1.0)
+    samlib.train(net, x, y, "sgd", progress=False)
+    return net.double(), x_test.double(), y_test
+
+
+def eight_for(net, x, y, hard):
+    says = net(x).argmax(1)
+    return [hard, *((y == says[hard]) & (says == y)).nonzero()[:7, 0].tolist()]
+
+
+def test_the_losses_are_those_of_a_network_that_has_climbed(trained):
+    net, x, y = trained
+    chosen, rho = [3, 30, 300, 6], 0.1
+    before, after = lesson.losses_after_climb(net, at_layer(net, x, y), y, chosen, rho)
+    loss = F.cross_entropy(net(x[chosen]), y[chosen])
+    gradients = torch.autograd.grad(loss, [net.fc1.weight, net.fc1.bias])
+    length = torch.cat([g.flatten() for g in gradients]).norm()
+    with torch.no_grad():
+        z = x[chosen].flatten(1) @ (net.fc1.weight + rho * gradients[0] / length).T
+        moved = net[3:](z + net.fc1.bias + rho * gradients[1] / length)
+    assert before.mean() == pytest.approx(float(loss.detach()), abs=1e-9)
+    assert torch.allclose(after, F.cross_entropy(moved, y[chosen], reduction="none"), atol=1e-9)
+
+
+def test_the_solutions_eight_are_correct_as_list_and_as_tensor(trained):
+    net, x, y = trained
+    eight = solved("one_layer_two_spaces/eight digits", "eight", net=net, x_test=x, y_test=y)
+    exercise = lesson.eight_digits(net, x, y, rho=0.1)
+    check(exercise, eight, CORRECT)
+    check(exercise, torch.tensor(eight), CORRECT)
+    check(exercise, np.array(eight), CORRECT)
+    check(exercise, [np.int64(i) for i in eight], CORRECT)
+    check(exercise, tuple(reversed(eight)), CORRECT)
+
+
+def test_other_eights_are_correct_too_if_they_are_helped(trained):
+    net, x, y = trained
+    exercise, layer_ = lesson.eight_digits(net, x, y, rho=0.1), at_layer(net, x, y)
+    misread = (net(x).argmax(1) != y).nonzero()[:, 0].tolist()
+    right = 0
+    for hard in misread:
+        eight = eight_for(net, x, y, hard)
+        before, after = lesson.losses_after_climb(net, layer_, y, eight, 0.1)
+        helped = int((after < before).sum())
+        check(exercise, eight, CORRECT if helped >= 6 else WRONG)
+        right += helped >= 6
+    assert right >= 3
+
+
+def test_wrong_and_open_eights_are_told_why(trained):
+    net, x, y = trained
+    exercise = lesson.eight_digits(net, x, y, rho=0.1)
+    check(exercise, list(range(8)), WRONG, "of the eight", "mean loss rises")
+    check(exercise, range(8), WRONG, "of the eight")
+    check(exercise, [list(range(8))], WRONG, "whole numbers")
+    check(exercise, list(range(7)), WRONG, "7 different digit(s)")
+    check(exercise, [1] * 8, WRONG, "1 different digit(s)")
+    check(exercise, [*range(7), 5000], WRONG, "Indices go from 0")
+    check(exercise, [0.5] * 8, WRONG, "whole numbers")
+    check(exercise, 8, WRONG, "a list of eight")
+    check(exercise, ..., NOT_ATTEMPTED)
+
+
+# ---- the certificate -------------------------------------------------------------------------------------------------
+
+
+def with_a_loop(W, b, x, y):
+    found = []
+    for image, label in zip(x, y.tolist(), strict=True):
+        scores = W @ image + b
+        ratios = [
+            (scores[label] - scores[j]) / (W[label] - W[j]).norm() for j in range(len(W)) if j != label
+        ]  # each class by itself
+        found.append(max(0.0, float(min(ratios))))
+    return found
+
+
+def by_numpy_radius(W, b, x, y):
+    W, b, x, y = (t.numpy() for t in (W, b, x, y))
+    scores = x @ W.T + b
+    gap = scores[range(len(y)), y][:, None] - scores
+    slope = np.linalg.norm(W[y][:, None] - W, axis=2)
+    slope[range(len(y)), y] = 1
+    ratio = gap / slope
+    ratio[range(len(y)), y] = np.inf
+    return np.maximum(ratio.min(1), 0)
+
+
+@pytest.mark.parametrize(
+    "radius", [solved("one_layer_two_spaces/radius", "radius"), with_a_loop, by_numpy_radius, lesson.exact_radius]
+)
+def test_a_right_radius_is_correct_however_it_is_written(radius):
+    check(lesson.radius, radius, CORRECT)
+
+
+def gaps_and_slopes(W, b, x, y):
+    scores = x @ W.T + b
+    gap = (scores.gather(1, y[:, None]) - scores).scatter(1, y[:, None], torch.inf)
+    return gap, (W[y][:, None] - W).norm(dim=2)
+
+
+def no_clamp(W, b, x, y):
+    gap, slope = gaps_and_slopes(W, b, x, y)
+    return (gap / slope).amin(1)
+
+
+def runner_up(W, b, x, y):
+    gap, slope = gaps_and_slopes(W, b, x, y)
+    return (gap / slope).gather(1, gap.argmin(1, keepdim=True))[:, 0].clamp(min=0)
+
+
+def of_all(change):
+    """A radius from the gaps, the slopes and W by another formula."""
+    return lambda W, b, x, y: change(*gaps_and_slopes(W, b, x, y), W).clamp(min=0)
+
+
+def with_itself(W, b, x, y):
+    scores = x @ W.T + b
+    return ((scores.gather(1, y[:, None]) - scores) / (W[y][:, None] - W).norm(dim=2)).amin(1)
+
+
+@pytest.mark.parametrize(
+    ("radius", "words"),
+    [
+        (no_clamp, ("misread", "return 0")),
+        (runner_up, ("runner-up",)),
+        (of_all(lambda gap, slope, W: gap.amin(1)), ("gaps of logits",)),
+        (of_all(lambda gap, slope, W: (gap / W.norm(dim=1)).amin(1)), ("Divided by ‖W_j‖",)),
+        (of_all(lambda gap, slope, W: (gap / slope**2).amin(1)), ("squared",)),
+        (of_all(lambda gap, slope, W: gap.amin(1) / (2**0.5 * torch.linalg.matrix_norm(W, 2))), ("valid", "√2")),
+        (of_all(lambda gap, slope, W: (gap / slope).amin(1) / 2), ("half",)),
+        (of_all(lambda gap, slope, W: 1.2 * (gap / slope).amin(1)), ("too large",)),
+        (of_all(lambda gap, slope, W: 0.9 * (gap / slope).amin(1)), ("not the largest",)),
+        (with_itself, ("0 / 0",)),
+        (lambda W, b, x, y: lesson.exact_radius(W, 0 * b, x, y), ("if b were 0",)),
+        (lambda W, b, x, y: torch.zeros(len(x)), ("All radii are 0",)),
+        (lambda W, b, x, y: x @ W.T, ("(40, 5)",)),
+        (lambda W, b: 0, ("raised TypeError",)),
+    ],
+)
+def test_a_wrong_radius_is_told_its_symptom(radius, words):
+    check(lesson.radius, radius, WRONG, *words)
+
+
+def test_an_open_radius_is_told_from_a_wrong_one():
+    check(lesson.radius, lambda W, b, x, y: ..., NOT_ATTEMPTED)
+    check(lesson.radius, lambda W, b, x, y: None, NOT_ATTEMPTED)
+    check(lesson.radius, ..., NOT_ATTEMPTED)
+    check(lesson.radius, "half", WRONG, "must be a function")
+
+
+def test_the_exact_radius_is_where_a_class_ties_and_no_nearer():
+    generator = torch.Generator().manual_seed(3)
+    weight, bias, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((4, 6), (4,), (50, 6)))
+    y = (x @ weight.T + bias).argmax(1)
+    found = lesson.exact_radius(weight, bias, x, y)
+    gap, slope = gaps_and_slopes(weight, bias, x, y)
+    j = (gap / slope.clamp(min=1e-12)).argmin(1)
+    normal = weight[y] - weight[j]
+    at_border = x - found[:, None] * normal / normal.norm(dim=1, keepdim=True)
+    margin = gaps_and_slopes(weight, bias, at_border, y)[0].amin(1)
+    assert margin.abs().max() < 1e-9
+    steps = F.normalize(torch.randn(2000, 50, 6, generator=generator, dtype=torch.float64), dim=2)
+    inside = x + 0.999 * found[:, None] * steps
+    assert ((inside @ weight.T + bias).argmax(-1) == y).all()
+
+
+# ---- questions -------------------------------------------------------------------------------------------------------
+
+
+def test_every_question_of_the_lesson_can_be_asked():
+    asked = [value for value in vars(lesson).values() if isinstance(value, lesson.Question)]
+    assert len(asked) == 9
+    for one in asked:
+        assert one.correct in one.choices
+        assert question(one.text, one.choices, one.correct).children
+
+
+def test_a_prediction_of_the_lesson_that_can_be_computed_is_right():
+    """Ball against ellipse: along the long axis the pixels reach further up, across it the weights."""
+    g, x = lesson.GRADIENT, torch.tensor([1.0, 0.0], dtype=torch.float64)
+    for angle, sign in ((0, 1), (90, -1)):
+        weight = layer(4, angle) / 2  # keeps areas
+        rise = g @ kick_by_input(weight, g, 1.0) - g @ kick_by_weights(g, x, 1.0)
+        assert sign * rise > 0
+    assert lesson.bet_on_the_shape.correct == "it depends on where the loss rises"

@@ -1,0 +1,229 @@
+"""The exercises of lesson 06 tell not attempted, wrong (and why) and correct apart, and its pictures show what they are given."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from scipy.optimize import brentq, minimize_scalar
+
+from samlib import toy
+from samlib.course import plots
+from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
+from samlib.course.lessons.robust_and_non_robust_features import exercises as lesson
+
+matplotlib.use("agg")
+
+
+def log_odds(p):
+    return math.log(p / (1 - p))
+
+
+def level(p, eta, d, rho):
+    """How much higher the right end of the interval is than the left one, over w."""
+    return lambda w: toy.clean_error(w + rho, p, eta, d) - toy.clean_error(w - rho, p, eta, d)
+
+
+def chord_by_root(p, eta, d, rho):
+    standard = log_odds(p) / (2 * eta)
+    return brentq(level(p, eta, d, rho), standard, standard + rho)
+
+
+def chord_by_search(p, eta, d, rho):
+    worst = lambda w: max(toy.clean_error(w + rho, p, eta, d), toy.clean_error(w - rho, p, eta, d))  # noqa: E731
+    standard = log_odds(p) / (2 * eta)
+    return minimize_scalar(worst, bounds=(standard, standard + rho), method="bounded", options={"xatol": 1e-6}).x
+
+
+def chord_on_a_grid(p, eta, d, rho):
+    w = log_odds(p) / (2 * eta) + np.linspace(0, rho, 50_001)
+    return w[np.abs(level(p, eta, d, rho)(w)).argmin()]
+
+
+RIGHT = [
+    (
+        lesson.best,
+        [
+            lambda p, eta, d: log_odds(p) / (2 * eta),
+            lambda p, eta, d: np.float64(np.log(p) - np.log1p(-p)) / eta / 2,
+            lambda p, eta, d: torch.logit(torch.tensor(p, dtype=torch.float64)) / (2 * eta),
+            lambda p, eta, d: 1e-4 * toy.clean_error(np.arange(0, 40, 1e-4), p, eta, d).argmin(),
+        ],
+    ),
+    (
+        lesson.doubling,
+        [
+            lambda p, eta, d: eta / 2,
+            lambda p, eta, d: torch.tensor(0.5 * eta),
+            lambda p, eta, d: brentq(
+                lambda e: toy.adversarial_optimum(p, eta, e) - 2 * toy.standard_optimum(p, eta), 0, 0.9 * eta
+            ),
+        ],
+    ),
+    (lesson.middle, [chord_by_root, chord_by_search, chord_on_a_grid]),
+    (
+        lesson.to_the_right,
+        [
+            {"p": 0.99, "eta": 0.2, "d": 20, "rho": 0.5},
+            {"p": 0.9, "eta": 0.05, "d": 100, "rho": 2},
+            {"p": 0.95, "eta": 0.2, "d": 1, "rho": 0.3},
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer"), [(e, a) for e, answers in RIGHT for a in answers])
+def test_every_right_way_is_accepted(exercise, answer):
+    verdict = exercise.check(answer)
+    assert verdict.status == CORRECT, verdict
+
+
+WRONG_ANSWERS = [
+    (lesson.best, lambda p, eta, d: -log_odds(p) / (2 * eta), "sign is turned"),
+    (lesson.best, lambda p, eta, d: log_odds(p) / eta, "Twice too large"),
+    (lesson.best, lambda p, eta, d: log_odds(p), "alone"),
+    (lesson.best, lambda p, eta, d: log_odds(p) / 2, "the exponents are eta"),
+    (lesson.best, lambda p, eta, d: p / (1 - p) / (2 * eta), "logarithm is missing"),
+    (lesson.best, lambda p, eta, d: math.log10(p / (1 - p)) / (2 * eta), "natural logarithm"),
+    (lesson.best, lambda p, eta, d: d * log_odds(p) / (2 * eta), "factor d too many"),
+    (lesson.best, lambda p, eta, d: log_odds(p) / (2 * eta * d), "factor d too few"),
+    (lesson.best, lambda p, eta, d: eta * d, "another w_1 errs in"),
+    (lesson.best, lambda p, eta, d: "w", "one number"),
+    (lesson.best, lambda p, eta, d: math.nan, "returned nan"),
+    (lesson.best, lambda p, eta, d: 1 / 0, "ZeroDivisionError"),
+    (lesson.best, 7.36, "must be a function"),
+    (lesson.doubling, lambda p, eta, d: eta, "infinite already"),
+    (lesson.doubling, lambda p, eta, d: eta / 4, "1.33 times w*"),
+    (lesson.doubling, lambda p, eta, d: -eta, "0 or more"),
+    (lesson.doubling, lambda p, eta, d: [eta], "one number"),
+    (lesson.doubling, 0.1, "must be a function"),
+    (lesson.middle, lambda p, eta, d, rho: toy.standard_optimum(p, eta), "lowest point"),
+    (lesson.middle, lambda p, eta, d, rho: toy.standard_optimum(p, eta) * (1 + rho**2 / 3 / d), "leading order"),
+    (lesson.middle, lambda p, eta, d, rho: chord_by_root(p, eta, d, rho) + rho, "an end of the chord"),
+    (lesson.middle, lambda p, eta, d, rho: chord_by_root(p, eta, d, rho) - rho, "an end of the chord"),
+    (
+        lesson.middle,
+        lambda p, eta, d, rho: (
+            minimize_scalar(
+                lambda w: toy.clean_error(w + rho, p, eta, d) + toy.clean_error(w - rho, p, eta, d),
+                bounds=(0, 60),
+                method="bounded",
+            ).x
+        ),
+        "mean of the two ends",
+    ),
+    (lesson.middle, lambda p, eta, d, rho: 1.1 * chord_by_root(p, eta, d, rho), "not the middle of a level chord"),
+    (lesson.middle, lambda p, eta, d, rho: 1.001 * chord_by_root(p, eta, d, rho), "not good to four digits"),
+    (lesson.middle, lambda p, eta, d, rho: toy.sam_optimum(p, eta, d, rho, "A"), "Find the chord yourself"),
+    (lesson.middle, lambda p, eta, d, rho: toy.leading_order(p, eta, d, rho), "Find the chord yourself"),
+    (lesson.middle, "8.1", "must be a function"),
+    (lesson.to_the_right, {"p": 0.95, "eta": 0.2, "d": 50, "rho": 2.0}, "w*²/d = 1.08"),
+    (lesson.to_the_right, {"p": 0.99, "eta": 0.2, "d": 50, "rho": 0.1}, "take a larger rho"),
+    (lesson.to_the_right, {"p": 0.99, "eta": 0.2, "d": 20, "rho": 0}, "SAM is ST"),
+    (lesson.to_the_right, {"p": 0.99, "eta": 0.2, "d": 20, "rho": 5.0}, "there is no answer: rho"),
+    (lesson.to_the_right, {"p": 1.2, "eta": 0.2, "d": 20, "rho": 0.5}, "there is no answer: p is 1.2"),
+    (lesson.to_the_right, {"p": 0.99, "eta": 0.2, "d": 20.5, "rho": 0.5}, "there is no answer: d is 20.5"),
+    (lesson.to_the_right, {"p": 0.99, "eta": 0.2, "d": 20, "rho": ...}, "rho is still open"),
+    (lesson.to_the_right, {"p": 0.99}, "with the keys"),
+    (lesson.to_the_right, 0.99, "with the keys"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "symptom"), WRONG_ANSWERS)
+def test_a_wrong_answer_is_told_its_symptom(exercise, answer, symptom):
+    verdict = exercise.check(answer)
+    assert verdict.status == WRONG
+    assert symptom in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [
+        (e, a)
+        for e in (lesson.best, lesson.doubling, lesson.middle)
+        for a in (..., None, lambda *_: ..., lambda *_: None)
+    ]
+    + [(lesson.to_the_right, ...), (lesson.to_the_right, dict.fromkeys(("p", "eta", "d", "rho"), ...))],
+)
+def test_what_is_left_open_is_not_attempted(exercise, answer):
+    assert exercise.check(answer).status == NOT_ATTEMPTED
+
+
+def test_a_check_leaves_the_package_as_it_was():
+    before = toy.sam_optimum, toy.leading_order
+    lesson.middle.check(lambda *_: toy.sam_optimum())
+    assert (toy.sam_optimum, toy.leading_order) == before
+
+
+def test_hints_and_solutions():
+    for exercise in (lesson.best, lesson.doubling, lesson.middle, lesson.to_the_right):
+        assert len({exercise.hint().text for _ in exercise.hints}) == len(exercise.hints)
+        namespace = {"np": np, "toy": toy}
+        exec(exercise.solution().text, namespace)
+        name = exercise.name.partition("/")[2]
+        answer = namespace[{"to the right": "world"}.get(name, name)]
+        assert exercise.check(answer).status == CORRECT
+
+
+def test_the_questions_figures():
+    p, eta, d = 0.95, 0.2, 50
+    star = toy.standard_optimum(p, eta)
+    assert toy.clean_error(star, p, eta, d) == pytest.approx(0.024, abs=5e-4)
+    assert toy.attacked_error(star, p, eta, d, 0.2) == pytest.approx(0.2, abs=0.02)
+    assert toy.attacked_error(star, p, eta, d, 0.4) > 0.5
+    flat = toy.sam_optimum(p, eta, d, 2.0, "B")
+    assert toy.attacked_error(flat, p, eta, d, 0.1) > toy.attacked_error(star, p, eta, d, 0.1)
+    assert star == pytest.approx(7.4, abs=0.05)
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_two_features_crosses_what_the_standard_classifier_misreads():
+    picture = plots.TwoFeatures(Figure())
+    robust, votes, y = np.array([1.0, 1.0, -1.0]), np.array([3.0, -5.0, 5.0]), np.array([1.0, 1.0, -1.0])
+    w = np.array([0.0, 10.0])
+    errors = {"ST": np.array([10.0, 5.0]), "AT": np.array([20.0, 6.0])}
+    picture.show(robust, votes, y, w, errors, {"ST": (4.0, 7.0), "AT": None})
+    assert picture.wrong.get_ydata().tolist() == [-5.0, 5.0]  # votes beyond 4 against the robust feature
+    assert picture.bottoms["ST"].get_xdata() == [4.0]
+    assert np.isnan(picture.bottoms["AT"].get_xdata()).all()
+    assert picture.errors["AT"].get_ydata().tolist() == [20.0, 6.0]
+
+
+def test_lean_shows_a_chord_only_where_there_is_one():
+    picture = plots.Lean(Figure(), {"A": "blue", "B": "orange"})
+    w = np.array([0.0, 5.0, 10.0])
+    points = {"standard": (5.0, 1.0), "optimum": (6.0, 2.0)}
+    picture.show(w, np.array([9.0, 1.0, 5.0]), np.array([12.0, 2.0, 6.0]), points, (3.0, 9.0), "A")
+    assert picture.chord.get_xdata() == (3.0, 9.0)
+    assert picture.chord.get_ydata() == [2.0, 2.0]
+    picture.show_changes([1.0, 2.0], {"A": [1.0, 99.0], "B": [-1.0, -2.0]}, "A", 2.0)
+    assert picture.here.get_ydata() == [60.0]  # at the edge of the picture
+    picture.show(w, np.array([9.0, 1.0, 5.0]), np.array([12.0, 2.0, 6.0]), points | {"optimum": None}, None, "B")
+    assert np.isnan(picture.chord.get_xdata()).all()
+    assert np.isnan(picture.optimum.get_xdata()).all()
+
+
+def test_the_sign_map_tells_up_from_down_from_nothing():
+    picture = plots.SignMap(Figure(), [0.1, 0.2], [1, 2])
+    picture.show(np.array([[-2.0, 0.0], [3.0, np.nan]]), np.array([[-2.0, 0.0], [3.0, 5.0]]), 0, 1, "B")
+    red, _, blue, _ = picture.mesh.to_rgba(picture.mesh.get_array()).reshape(4, 4).T
+    assert blue[0] > red[0]  # purple
+    assert abs(blue[1] - red[1]) < 0.01
+    assert red[2] > blue[2]  # orange
+    assert abs(blue[3] - red[3]) < 0.01  # grey: no optimum
+    assert picture.now.get_ydata() == [3.0]
+    assert picture.exact.get_ydata()[0] == 3.0
+
+
+def test_the_dial_shows_each_point_with_its_error():
+    figure = Figure()
+    picture = plots.Dial(figure.subplots(), {"kept": "blue"}, {"exact": 37.0})
+    picture.add("kept", 16, 11.0, 2.0)
+    _, _, (bar,) = picture.ax.containers[0]
+    assert bar.get_segments()[0].tolist() == [[16.0, 9.0], [16.0, 13.0]]
