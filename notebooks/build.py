@@ -3,10 +3,12 @@
     python notebooks/build.py            write them
     python notebooks/build.py --check    write nothing; fail if they are not what the sources give
 
-A lesson is edited in one place, notebooks/source/NN_name.py (jupytext's py:percent). Its header holds title, minutes and
-difficulty. Tags say where a cell goes: `stub` is in the learner's copy only, `solution` in the solved one only; each stub is
-followed by its solution. `hide-input` folds a cell that only draws. The head with the badge and the set-up cell are the same for all lessons and made here. No outputs,
-no widget state; a cell's id comes from its text, so that an edit changes only what it touches.
+A lesson is edited in one place, notebooks/source/NN_name.py (jupytext's py:percent). Its header holds its facts, title and
+minutes among them. Tags say where a cell goes: `stub` is in the learner's copy only, `solution` in the solved one only, and
+each stub is followed by its solution; `guard`, asserts that hold the text to its numbers, is in neither, only in the copies
+that are tested (tests/notebooks/lesson_copies.py). `teaches` marks a check that a learner is meant to see. The head with the
+badge and the set-up cell are the same for all lessons and made here. No outputs, no widget state; a cell's id comes from its
+text, so that an edit changes only what it touches.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SOLUTIONS = ROOT / "samlib" / "course" / "lessons" / "solutions.json"
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+OURS = {"stub", "solution", "guard", "teaches"}  # tags for this program and the tests; no notebook holds them
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
 
 SETUP = f"""\
@@ -101,21 +104,19 @@ def check_pairs(source: Path, cells: list[nbformat.NotebookNode]) -> None:
             raise ValueError(f"{source.name}: the solution in cell {i} lacks the tag exercise:NAME")
 
 
-def make(source: Path, *, solved: bool) -> nbformat.NotebookNode:
-    """The learner's copy of a lesson, or the solved one."""
+def make(source: Path, *, solved: bool, guarded: bool = False) -> nbformat.NotebookNode:
+    """The learner's copy of a lesson, or the solved one; `guarded`: with its guard cells, to be tested."""
     notebook = read(source)
     check_pairs(source, notebook.cells)
-    left_out = "stub" if solved else "solution"
+    left_out = {"stub" if solved else "solution"} | (set() if guarded else {"guard"})
     folder = "notebooks/solutions" if solved else "notebooks"
-    kept = [cell for cell in notebook.cells if left_out not in tags(cell)]
+    kept = [cell for cell in notebook.cells if not left_out & set(tags(cell))]
     made = nbformat.v4.new_notebook(cells=head(source, notebook.metadata["samlib"], folder) + kept)
     made.metadata["samlib"] = dict(notebook.metadata["samlib"])
     for cell in made.cells:
-        shown = [tag for tag in tags(cell) if tag not in ("stub", "solution") and not tag.startswith("exercise:")]
+        shown = [tag for tag in tags(cell) if tag not in OURS and not tag.startswith("exercise:")]
         cell.metadata = {"tags": shown} if shown else {}
-        if (
-            "hide-input" in shown
-        ):  # folded in JupyterLab and on Colab: what draws a picture is not what a lesson is about
+        if "hide-input" in shown:  # folded in JupyterLab and on Colab
             cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

@@ -1,4 +1,6 @@
 # Moves every control of a notebook and fails where a callback does. Run as the last cell of a notebook (lesson_copies.py).
+import re
+
 import ipywidgets
 from matplotlib.figure import Figure
 
@@ -18,6 +20,18 @@ def positions(control):
     if hasattr(control, "min") and hasattr(control, "max"):
         return [control.min, control.max, (control.min + control.max) / 2]
     return [True, False] if isinstance(control.value, bool) else []
+
+
+UNITS = {"rho:": "weight", "eps:": "pixels|length|l_2|l_inf|walk"}  # what a label that starts so must name
+
+
+def vague(label):
+    """What a control's label lacks, or None."""
+    if len(label) < 4:
+        return f"a control's label says what it moves, in four letters or more: {label!r}"
+    for symbol, unit in UNITS.items():
+        if label.startswith(symbol) and not re.search(unit, label):
+            return f"a label with {symbol} names its space or unit ({unit}): {label!r}"
 
 
 moved = 0
@@ -40,6 +54,10 @@ for widget in all_widgets():
         moved += 1
 broken = [widget.value for widget in all_widgets() if "samlib-error" in str(getattr(widget, "value", ""))]
 assert not broken, broken
+assert moved, "a lesson has controls"
+choices = (ipywidgets.SelectionSlider, ipywidgets.ToggleButtons, ipywidgets.Dropdown)
+lacking = {complaint for w in all_widgets() if isinstance(w, choices) if (complaint := vague(w.description))}
+assert not lacking, "; ".join(sorted(lacking))
 print(f"moved every control, {moved} positions in all")
 
 
