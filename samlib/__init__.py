@@ -7,7 +7,7 @@ from samlib import data
 from samlib.attacks import apgd, fgsm, pgd, square
 from samlib.data import load_cifar10, load_cifar100, load_digits, load_folder
 from samlib.diagnosis import diagnose
-from samlib.evaluation import accuracy, evaluate, robust_accuracy, robust_curve, survivors
+from samlib.evaluation import accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
 from samlib.models import mlp, preact_resnet18, small_resnet
 from samlib.sam import SAM
 from samlib.training import train
@@ -32,10 +32,10 @@ __all__ = [
     "preact_resnet18",
     "robust_accuracy",
     "robust_curve",
+    "robust_mask",
     "sharpness",
     "small_resnet",
     "square",
-    "survivors",
     "toy",
     "train",
 ]

@@ -1,7 +1,7 @@
 """The bare loops behind the attacks, without checks, to be run in `attack_mode`.
 
-`ascend` is projected gradient ascent with steps of one length; `adaptive_ascent` chooses the length for each image as it goes;
-`random_search` looks at no gradient at all. What is the same for all three: an image's result never depends on
+`ascend` is projected gradient ascent with steps of one length; `apgd_ascent` chooses the length for each image as it goes;
+`random_search` takes no gradient at all. What is the same for all three: an image's result never depends on
 which other images are attacked beside it, and all random numbers come in from outside.
 """
 
@@ -83,12 +83,12 @@ def ascend(
     return (best, best_loss) if keep == "best" else (x_adv.detach(), None)
 
 
-# ---- steps of adaptive length ----------------------------------------------------------------------------------------
+# ---- APGD: steps whose length is chosen on the way ----------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Climb:
-    """Where the climb of each image stands. Every field is one tensor with a row for each image, or None."""
+class _Ascent:
+    """The state of each image's ascent. Every field is one tensor with a row for each image, or None."""
 
     row: Tensor
     x: Tensor
@@ -106,7 +106,7 @@ class _Climb:
     rises: Tensor  # steps since the last checkpoint at which the loss rose
     value_at_check: Tensor  # the best loss at the last checkpoint
     halved: Tensor  # whether the step was halved there
-    found: Tensor  # whether the model erred
+    broken: Tensor  # whether the model has misclassified an iterate
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these images only."""
@@ -124,7 +124,7 @@ def _checkpoints(steps: int) -> list[int]:
     return sorted({math.ceil(share * steps) for share in shares[1:-1]})
 
 
-def adaptive_ascent(
+def apgd_ascent(
     model: Model,
     x: Tensor,
     y: Tensor,
@@ -144,16 +144,16 @@ def adaptive_ascent(
 
     Args:
         eps: one radius for each image, (n,).
-        stop: an image is done as soon as the model errs on it. Without it every image takes all the steps.
+        stop: an image is done as soon as the model misclassifies it. Without it every image takes all the steps.
 
     Returns:
-        For each image the first iterate that the model errs on, else the one of highest loss, (n, ...).
+        For each image the first iterate that the model misclassifies, else the one of highest loss, (n, ...).
 
     Source: Croce and Hein 2020, arXiv 2003.01690, algorithm 1.
     """
     result, n = start.clone(), len(x)
     low, never = torch.full((n,), -torch.inf, dtype=x.dtype, device=x.device), torch.zeros_like(y, dtype=torch.bool)
-    c = _Climb(
+    c = _Ascent(
         row=torch.arange(n, device=x.device),
         x=x,
         y=y,
@@ -170,17 +170,17 @@ def adaptive_ascent(
         rises=torch.zeros_like(eps),
         value_at_check=low,
         halved=never,
-        found=never,
+        broken=never,
     )
     checkpoints = _checkpoints(steps)
     # To drop the images that are broken costs a wait for the device, so it is done where it pays most: early.
     drops = {2**i for i in range(steps.bit_length())} | set(checkpoints)
     last_check = 0
     for step in range(steps + 1):
-        _look(c, model, loss, stop, with_gradient=step < steps)
+        _evaluate(c, model, loss, stop, with_gradient=step < steps)
         if stop and step in drops:
             result[c.row] = c.best
-            c.keep((~c.found).nonzero().squeeze(1))
+            c.keep((~c.broken).nonzero().squeeze(1))
             if not len(c.row):
                 return result
         if step == steps:
@@ -197,7 +197,7 @@ def adaptive_ascent(
     return result
 
 
-def _look(c: _Climb, model: Model, loss: Loss, stop: bool, with_gradient: bool) -> None:
+def _evaluate(c: _Ascent, model: Model, loss: Loss, stop: bool, with_gradient: bool) -> None:
     """Evaluate the loss at the iterates, and its gradient; remember the best."""
     x_adv = c.x_adv.detach().requires_grad_(with_gradient)
     with torch.set_grad_enabled(with_gradient):
@@ -208,9 +208,9 @@ def _look(c: _Climb, model: Model, loss: Loss, stop: bool, with_gradient: bool) 
     value = values.detach().to(c.value.dtype)
     c.rises = c.rises + (value > c.value)
     c.value = value
-    if stop:  # the first iterate that the model errs on is kept: no loss is above infinity
-        c.found = c.found | (logits.detach().argmax(1) != c.y)
-        value = torch.where(c.found, torch.inf, value)
+    if stop:  # the first iterate that the model misclassifies is kept: no loss is above infinity
+        c.broken = c.broken | (logits.detach().argmax(1) != c.y)
+        value = torch.where(c.broken, torch.inf, value)
     better = value > c.best_value
     rows = per_example(better, c.x)
     c.best_value = torch.where(better, value, c.best_value)
@@ -218,7 +218,7 @@ def _look(c: _Climb, model: Model, loss: Loss, stop: bool, with_gradient: bool) 
     c.best_gradient = torch.where(rows, c.gradient, c.best_gradient)
 
 
-def _reconsider(c: _Climb, steps: int) -> None:
+def _reconsider(c: _Ascent, steps: int) -> None:
     """Halve the step, and return to the best iterate, where the last `steps` steps did not do well."""
     stuck = ~c.halved & (c.best_value <= c.value_at_check)
     c.halved = (c.rises < 0.75 * steps) | stuck
@@ -289,10 +289,10 @@ def random_search(
 ) -> Tensor:
     """Change a random window of the image; keep the change where the loss rises. No gradient is taken: the bare loop.
 
-    Args: as for `adaptive_ascent`; `loss` is untargeted.
+    Args: as for `apgd_ascent`; `loss` is untargeted.
 
     Returns:
-        For each image the first one found that the model errs on, else the one of highest loss, (n, ...).
+        For each image the first one found that the model misclassifies, else the one of highest loss, (n, ...).
 
     Source: the Square Attack, Andriushchenko et al. 2020, arXiv 1912.00049. For l_2 mass moves from one window to another, as there.
     """

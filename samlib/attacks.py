@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from samlib.ascent import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, random_search
 from samlib.balls import L2, Linf, make_ball, per_example, project_pixels
 from samlib.checks import (
     check_choice,
@@ -102,7 +102,7 @@ def pgd(
         steps: gradient steps; each costs a forward and a backward pass.
         step_size: length of a step in `norm`, like eps; 2.5 * eps / steps if None.
         random_start: begin at a point drawn uniformly from the ball instead of at the image.
-        restarts: runs in all; from the second on, only images that still stand are attacked again.
+        restarts: runs in all; from the second on, only images that are still robust are attacked again.
         loss: "ce", "margin" or "dlr" (losses.py).
         keep: "best", the iterate of highest loss, or "last".
         targets: int64, (n,): attack towards these classes instead of away from y.
@@ -152,7 +152,7 @@ def pgd(
 
     @torch.no_grad()
     def judge(x_adv: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """The loss of attacked images, and which of them still stand."""
+        """The loss of attacked images, and which of them are still robust."""
         logits = forward(x_adv)
         if targets is None:
             return objective(logits, y[rows], None), logits.argmax(1) == y[rows]
@@ -163,17 +163,17 @@ def pgd(
         forward = _checked_once(model, y if targets is None else torch.maximum(y, targets))
         x_adv = run(slice(None))
         if restarts > 1:
-            value, stands = judge(x_adv, slice(None))
+            value, robust = judge(x_adv, slice(None))
         for _ in range(restarts - 1):
-            rows = stands.nonzero().squeeze(1)
+            rows = robust.nonzero().squeeze(1)
             if not len(rows):
                 break
             again = run(rows)
-            again_value, again_stands = judge(again, rows)
-            better = ~again_stands | (again_value > value[rows])
+            again_value, again_robust = judge(again, rows)
+            better = ~again_robust | (again_value > value[rows])
             x_adv[rows[better]] = again[better]
             value[rows[better]] = again_value[better]
-            stands[rows] = again_stands
+            robust[rows] = again_robust
     return x_adv
 
 
@@ -207,8 +207,8 @@ def apgd(
         norm: "linf" or "l2".
         steps: gradient steps; each costs a forward and a backward pass.
         loss: "ce", "margin" or "dlr" (losses.py).
-        targets: int64, (n,): climb towards these classes. An image counts as broken whichever wrong class wins.
-        restarts: runs in all; from the second on, only images that still stand are attacked again.
+        targets: int64, (n,): ascend towards these classes. An image counts as broken whichever wrong class wins.
+        restarts: runs in all; from the second on, only images that are still robust are attacked again.
         generator: draws the random starts; a fresh one with seed 0 if None.
 
     Returns:
@@ -236,7 +236,7 @@ def apgd(
         x_adv, rows = x.clone(), torch.arange(len(x), device=x.device)
         for _ in range(restarts):
             start = random_start(ball, x, eps, generator)
-            x_adv[rows] = adaptive_ascent(
+            x_adv[rows] = apgd_ascent(
                 forward,
                 x[rows],
                 y[rows],

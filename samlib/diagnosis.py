@@ -80,7 +80,7 @@ def diagnose(
     batch_size: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Diagnosis:
-    """Look for signs that the robustness of `model` is only hidden from the attack.
+    """Check for signs that the robustness of `model` is only hidden from the attack.
 
     Plain PGD on cross-entropy, the attack that most robustness is claimed against, is compared with what should follow from it.
 
@@ -107,11 +107,11 @@ def diagnose(
     batch_size = default_batch_size(x) if batch_size is None else check_count("batch_size", batch_size)
     rows = torch.linspace(0, len(x) - 1, min(images, len(x)), device=x.device).round().long()
     seed = int(torch.randint(2**62, (), generator=(g := default_generator(generator)), device=g.device))
-    return Diagnosis(tuple(_Patient(model, x[rows].detach(), y[rows], eps, norm, batch_size, seed).checks(other)))
+    return Diagnosis(tuple(_Checkup(model, x[rows].detach(), y[rows], eps, norm, batch_size, seed).checks(other)))
 
 
-class _Patient:
-    """A model with some images, on which the checks are made."""
+class _Checkup:
+    """The checks of one model on some images."""
 
     def __init__(self, model: Model, x: Tensor, y: Tensor, eps: float, norm: str, batch_size: int, seed: int) -> None:
         self.model, self.x, self.y, self.eps, self.norm = model, x, y, eps, norm
@@ -200,7 +200,7 @@ class _Patient:
             "large eps",
             f"{_percent(found)} at eps {eps:g}",
             found > 0.05,
-            "every image may become plain grey there: what stands was not attacked",
+            "every image may become plain grey there: what is not broken was not attacked",
         )
 
     def along_steps(self, curve: list[float]) -> Check:
@@ -253,7 +253,7 @@ class _Patient:
         more = left & ~self.right(self.attack(self.model, square, queries=300))
         return _check(
             "no gradients",
-            f"random search breaks {_percent(self.share(more))} that PGD left standing",
+            f"random search breaks {_percent(self.share(more))} that PGD did not break",
             self.share(more) > SLACK,
             "who sees the gradients must not do worse than who does not",
         )
@@ -303,7 +303,7 @@ class _Patient:
         if other is None:
             return Check(name, "no other model was given", "not checked", why)
         more = left & ~self.right(self.attack(other))
-        measured = f"another model's adversarial images break {_percent(self.share(more))} that PGD left standing"
+        measured = f"another model's adversarial images break {_percent(self.share(more))} that PGD did not break"
         return _check(name, measured, self.share(more) > SLACK, why)
 
 

@@ -83,7 +83,7 @@ def weight_equivalent(weight: Tensor, dx: Tensor, x: Tensor) -> Tensor:
     _, n = _check_weight(weight)
     _check_shape("dx", dx, (n,))
     _check_shape("x", x, (n,))
-    return weights_that_move(weight @ dx, x)
+    return d_weight_for_dz(weight @ dx, x)
 
 
 # ---- P1: what weights reach, what inputs reach -----------------------------------------------------------------------
@@ -102,7 +102,7 @@ def singular_range(weight: Tensor) -> tuple[float, float]:
     return (float(values[-1]) if m <= n and rank == m else 0.0), float(values[0])
 
 
-def weights_that_move(dz: Tensor, x: Tensor) -> Tensor:
+def d_weight_for_dz(dz: Tensor, x: Tensor) -> Tensor:
     """P1: the least change of the weights that moves one example's feature by dz: dW = dz x^T / ||x||^2.
 
     Its length is ||dz|| / ||x||. Hence weights within rho of W reach the whole ball of radius rho ||x|| around z, and
@@ -127,15 +127,15 @@ def weights_that_move(dz: Tensor, x: Tensor) -> Tensor:
     return torch.outer(dz, x / length) / length
 
 
-def kick_by_weights(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
-    """P1, P3: the feature kick along g that weights within rho of W can give: dz = rho ||x|| g / ||g||.
+def dz_by_weights(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
+    """P1, P3: the feature perturbation along g that weights within rho of W can give: dz = rho ||x|| g / ||g||.
 
-    No other point of their ball is higher on a loss that is linear in z with gradient g. It is what SAM's climb does to
-    one example (`sam_step`), and so an l_2 attack of radius rho ||x|| on the feature z. Where the bias moves too, it is
+    No other point of their ball is higher on a loss that is linear in z with gradient g. It is what SAM's ascent step does
+    to one example (`sam_step`), and so an l_2 attack of radius rho ||x|| on the feature z. Where the bias moves too, it is
     one more weight whose input is 1, and ||x|| becomes sqrt(||x||^2 + 1).
 
     Args:
-        g: gradient of the loss in z, (m,) or (b, m). A zero gradient gives no kick.
+        g: gradient of the loss in z, (m,) or (b, m). A zero gradient gives dz = 0.
         x: the input, (n,), or one for each g, (b, n).
         rho: radius in weight space, l_2 over the layer's weights (and bias).
         bias: the bias moves too.
@@ -152,15 +152,15 @@ def kick_by_weights(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Ten
     return _direction(g) * rho * _with_one(x, bias).norm(dim=-1, keepdim=True)
 
 
-def kick_by_input(weight: Tensor, g: Tensor, r: float) -> Tensor:
-    """The feature kick along g that inputs within r of x can give: dz = r W W^T g / ||W^T g||.
+def dz_by_input(weight: Tensor, g: Tensor, r: float) -> Tensor:
+    """The feature perturbation along g that inputs within r of x can give: dz = r W W^T g / ||W^T g||.
 
     No other point of the ellipsoid {W dx : ||dx|| <= r} is higher on a loss that is linear in z with gradient g. With g
-    on a circle, the kicks draw the ellipse that stands beside the circle of `kick_by_weights`.
+    on a circle, dz draws the ellipse beside the circle of `dz_by_weights`.
 
     Args:
         weight: (m, n).
-        g: gradient of the loss in z, (m,) or (b, m). Where W^T g = 0 there is no kick.
+        g: gradient of the loss in z, (m,) or (b, m). Where W^T g = 0, so is dz.
         r: length of the input step.
 
     Returns:
@@ -176,19 +176,19 @@ def kick_by_input(weight: Tensor, g: Tensor, r: float) -> Tensor:
     return r * _direction(g @ weight) @ weight.T
 
 
-def kick_between(weight: Tensor, g: Tensor, x: Tensor, r: float, alpha: float) -> Tensor:
-    """From SAM's kick to the attack's: a feature kick of length r ||x|| in the direction (W W^T)^alpha g.
+def dz_between(weight: Tensor, g: Tensor, x: Tensor, r: float, alpha: float) -> Tensor:
+    """From SAM's dz to the attack's: one of length r ||x|| in the direction (W W^T)^alpha g.
 
-    alpha = 0 is the direction of SAM's first-layer step for one example (`kick_by_weights`), alpha = 1 that of the l_2
-    attack on the input (`kick_by_input`), which prefers the directions that W stretches. The length does not depend on
+    alpha = 0 is the direction of SAM's first-layer step for one example (`dz_by_weights`), alpha = 1 that of the l_2
+    attack on the input (`dz_by_input`), which prefers directions of large singular values. The length does not depend on
     alpha, so only the direction differs. Where W has no full row rank, alpha = 0 is not the limit of alpha -> 0: that
     is g's part within reach of the input.
 
     Args:
         weight: (m, n).
-        g: gradient of the loss in z, (m,) or (b, m). Where (W W^T)^alpha g = 0 there is no kick.
+        g: gradient of the loss in z, (m,) or (b, m). Where (W W^T)^alpha g = 0, so is dz.
         x: the input, (n,), or one for each g, (b, n).
-        r: length of the kick as a share of ||x||.
+        r: length of dz as a share of ||x||.
         alpha: exponent, >= 0.
 
     Returns:
@@ -216,12 +216,12 @@ def kick_between(weight: Tensor, g: Tensor, x: Tensor, r: float, alpha: float) -
 
 
 class Sandwich(NamedTuple):
-    """P2's three losses, lower <= value <= upper, and the feature kicks at which they were found, (3, m)."""
+    """P2's three losses, lower <= value <= upper, and the feature perturbations at which they were found, (3, m)."""
 
     lower: float
     value: float
     upper: float
-    kicks: Tensor
+    dz: Tensor
 
 
 @torch.inference_mode(False)
@@ -329,24 +329,24 @@ class Certificate(NamedTuple):
 def certificate(model: nn.Sequential, x: Tensor, y: Tensor, bias: bool = False) -> Certificate:
     """P2 as a proof: a radius within which no first-layer weights flip the image, and what follows for its pixels.
 
-    If no dW with ||dW||_F < rho flips x, then no feature kick shorter than rho ||x|| does (P1), and so no input change
+    If no dW with ||dW||_F < rho flips x, then no dz shorter than rho ||x|| does (P1), and so no input change
     shorter than rho ||x|| / ||W||_2: each of those moves z by less. (An attack that fails proves no such thing.)
 
     Let V be the last linear layer and L the product of the spectral norms of the layers between it and the first (ReLU
     only ever shrinks distances). The gap between the logits of y and of j then changes by at most L ||V_y - V_j|| for a
-    feature kick of length 1, so that
+    dz of length 1, so that
 
         ||dz|| >= min over j of (logit_y - logit_j) / (L ||V_y - V_j||)
 
     is needed for a flip. In a linear network (no ReLU) L is 1, V the product of all layers after the first, and this is
-    exact: a kick of that length ties, and so does a dW of length rho. With a ReLU it is a lower bound, often a loose
+    exact: a dz of that length ties, and so does a dW of length rho. With a ReLU it is a lower bound, often a loose
     one. `eps` is a lower bound in either case.
 
     Args:
         model: such as samlib.mlp: Normalize and Flatten, then Linear and ReLU modules, ending with a Linear.
         x: images, float32 or float64, (n, ...), pixels in [0, 1].
         y: labels, int64, (n,).
-        bias: the first layer's bias moves with its weights; `rho` is then smaller, as in `kick_by_weights`.
+        bias: the first layer's bias moves with its weights; `rho` is then smaller, as in `dz_by_weights`.
 
     Raises:
         TypeError, ValueError: an argument is not as said above, or the model has other modules.
@@ -398,19 +398,19 @@ def mlp_parts(model: nn.Sequential) -> tuple[nn.Sequential, nn.Linear, list[nn.M
     return nn.Sequential(*modules[:first]), modules[first], modules[first + 1 :]
 
 
-# ---- P3 and P6: SAM's climb in this layer, for one example and for a batch -------------------------------------------
+# ---- P3 and P6: SAM's ascent step in this layer, for one example and for a batch -------------------------------------------
 
 
 def sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> tuple[Tensor, Tensor | None]:
-    """P3, P6: SAM's climb in this layer alone: dW = rho G / ||G||_F with G = sum_i g_i x_i^T.
+    """P3, P6: SAM's ascent step in this layer alone: dW = rho G / ||G||_F with G = sum_i g_i x_i^T.
 
     For one example, dW = rho g x^T / (||g|| ||x||), of rank one. Sum or mean over the batch give the same.
 
     Args:
         g: gradient of each example's loss in its z, (m,) or (b, m).
         x: inputs, (n,) or (b, n), as many as `g`.
-        rho: length of the climb.
-        bias: the bias climbs too: it is a weight whose input is 1.
+        rho: length of dW.
+        bias: the bias moves too: it is a weight whose input is 1.
 
     Returns:
         dW, (m, n), and db, (m,), or None without `bias`. A zero gradient gives zeros.
@@ -426,18 +426,18 @@ def sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> tuple[Tens
     return (step[:, :-1], step[:, -1]) if bias else (step, None)
 
 
-def sam_kicks(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
-    """P3, P6: what SAM's climb in this layer does to each feature.
+def dz_by_sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
+    """P3, P6: what SAM's ascent step in this layer does to each feature.
 
         dz_j = rho sum_i g_i <x_i, x_j> / ||sum_i g_i x_i^T||_F
 
-    One example alone gets rho ||x|| g / ||g||, the steepest kick that there is (`kick_by_weights`). In a batch each
+    One example alone gets rho ||x|| g / ||g||, the steepest dz that there is (`dz_by_weights`). In a batch each
     gets a mixture of all gradients, weighted by similarity (with `bias`, <x_i, x_j> + 1), so what one gains others may
     lose:
 
-    - orthogonal inputs of equal length do not mix, but share the length: the kicks' root mean square is rho ||x|| /
+    - orthogonal inputs of equal length do not mix, but share the length: the root mean square of ||dz|| is rho ||x|| /
       sqrt(b);
-    - inputs that are multiples of one another are all kicked along one line, and some go downhill (`downhill`).
+    - inputs that are multiples of one another are all moved along one line, and some go downhill (`downhill`).
 
     Args, raises: as for `sam_step`.
 
@@ -449,9 +449,9 @@ def sam_kicks(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
 
 
 def downhill(g: Tensor, dz: Tensor) -> Tensor:
-    """P6: which examples' losses fall under their kicks, to first order: <g_j, dz_j> < 0.
+    """P6: which examples' losses fall under their dz, to first order: <g_j, dz_j> < 0.
 
-    Bool, (b,) for (b, m); its mean is the share of a batch that SAM's climb helps.
+    Bool, (b,) for (b, m); its mean is the share of a batch that SAM's ascent step helps.
 
     Raises:
         TypeError, ValueError: tensors of other dtypes or shapes.
@@ -500,7 +500,7 @@ def gradient_sandwich(weight: Tensor, g: Tensor, x: Tensor) -> GradientSandwich:
 def euler_sides(weight: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """P4: Euler's identity <x, grad_x l> = <W, grad_W l>; both sides, each () or (b,). Both are <g, W x>.
 
-    Stretching the input by a factor and stretching the weights by it are one and the same to z = W x.
+    Scaling the input by a factor and scaling the weights by it are one and the same to z = W x.
 
     Args, raises: as for `gradient_sandwich`.
     """

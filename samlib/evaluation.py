@@ -2,7 +2,7 @@
 
 Robust accuracy is estimated from above: an image counts as robust while no attack has broken it. One attack flatters
 some models (cross-entropy the certain ones, gradients the flat ones), so the worst over a union is reported, and each later
-attack works only on what the earlier ones left standing. What an attack returns is judged by a forward pass of its own.
+attack works only on images that the earlier ones did not break. What an attack returns is judged by a forward pass of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from samlib.ascent import Model, adaptive_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, random_search
 from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import make_ball
 from samlib.checks import (
@@ -45,7 +45,7 @@ class Attack:
 
     `kind`: "pgd", "apgd" or "square"; `steps`: gradient steps, or queries for "square"; `step`: length of a step of "pgd" in units
     of eps. With `targets` = k it is run k times, each time towards the next most likely wrong class. `if_masked`: run only if
-    a gradient-free attack before it broke more than one in a hundred of the images that it tried, which gradients had left standing:
+    a gradient-free attack before it broke more than one in a hundred of the images that it tried, none of them broken by gradients:
     then gradients are no guide here.
 
     Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on the digits
@@ -133,7 +133,7 @@ class _Counted:
                 raise
             raise RuntimeError(
                 f"model raised {type(error).__name__} on a batch of {len(x)} images, shape {tuple(x.shape)}: {error} "
-                "An evaluation shows the model batches of any size from 1 to batch_size, since only images that still stand "
+                "An evaluation shows the model batches of any size from 1 to batch_size, since only images that are still robust "
                 "are attacked: let the model take each of them, or wrap it in a function that pads the batch and cuts the logits."
             ) from error
         self.forward += len(x)
@@ -205,14 +205,14 @@ class Report:
 
     Attributes:
         clean, robust: shares of the images, in [0, 1]; until `finished`, `robust` is what is left so far, an upper bound.
-        stands: which images withstood everything so far, bool, (n,).
+        robust_mask: which images are classified correctly and not broken so far, bool, (n,).
         attacks: one row for each attack.
         finished: False if the evaluation was interrupted.
     """
 
     clean: float
     robust: float
-    stands: Tensor
+    robust_mask: Tensor
     attacks: list[Row]
     eps: float | tuple[float, float]
     norm: str
@@ -228,13 +228,13 @@ class Report:
         ]
         total = [sum(getattr(r, name) for r in self.attacks) for name in ("broke", "forward", "backward")]
         seconds = sum(r.seconds for r in self.attacks)
-        return [*rows, ("all", f"{len(self.stands):,}", *(f"{value:,}" for value in total), f"{seconds:.2f}")]
+        return [*rows, ("all", f"{len(self.robust_mask):,}", *(f"{value:,}" for value in total), f"{seconds:.2f}")]
 
     def _summary(self) -> str:
         eps = f"{self.eps:g}" if isinstance(self.eps, float) else f"{self.eps[0]:g} to {self.eps[1]:g}"
         so_far = "" if self.finished else " so far (interrupted: an upper bound)"
         return (
-            f"{self.norm}, eps {eps}, {len(self.stands):,} images: clean {100 * self.clean:.1f} %, "
+            f"{self.norm}, eps {eps}, {len(self.robust_mask):,} images: clean {100 * self.clean:.1f} %, "
             f"robust {100 * self.robust:.1f} %{so_far}"
         )
 
@@ -325,18 +325,18 @@ class _Evaluation:
         self.rows = [Row(str(attack), attack.steps) for attack in attacks]
 
     @property
-    def stands(self) -> Tensor:
+    def robust_mask(self) -> Tensor:
         return self.correct & (self.broken_by < 0)
 
     def waiting(self, one: _Pass) -> Tensor:
         """The images that this pass is still to attack. In a ball of radius 0 there is nothing to look for."""
-        return (self.stands & (self.done <= one.index) & (self.eps > 0)).nonzero().squeeze(1)
+        return (self.robust_mask & (self.done <= one.index) & (self.eps > 0)).nonzero().squeeze(1)
 
     def masked(self, before: _Pass) -> bool:
-        """Whether random search, in an earlier pass, broke more than one in a hundred of those that gradients left standing."""
+        """Whether random search, in an earlier pass, broke more than one in a hundred of those that gradients had not broken."""
         searches = [p.index for p in self.passes[: before.index] if self.attacks[p.attack].kind == "square"]
         broke = sum(int((self.broken_by == index).sum()) for index in searches)
-        left = int(self.stands.sum())
+        left = int(self.robust_mask.sum())
         return broke > 0.01 * (broke + left)
 
     def run(self, after_batch: Callable[[], None], on_pass: Callable[[], None]) -> None:
@@ -384,7 +384,7 @@ class _Evaluation:
         if attack.kind == "square":
             x_adv = random_search(self.model, x, y, eps, self.norm, proposals=draws, loss=loss, stop=stop)
         elif attack.kind == "apgd":
-            x_adv = adaptive_ascent(
+            x_adv = apgd_ascent(
                 self.model,
                 x,
                 y,
@@ -455,11 +455,11 @@ class _Evaluation:
 
     def report(self, finished: bool) -> Report:
         low, high = self.eps.aminmax()
-        stands = self.stands
+        robust = self.robust_mask
         return Report(
             clean=float(self.correct.double().mean()),
-            robust=float(stands.double().mean()),
-            stands=stands,
+            robust=float(robust.double().mean()),
+            robust_mask=robust,
             attacks=[Row(**vars(row)) for row in self.rows],
             eps=float(low) if low == high else (float(low), float(high)),
             norm=self.norm,
@@ -557,7 +557,7 @@ def evaluate(
     with tqdm(total=len(evaluation.passes), desc=f"{norm} attacks", unit="pass", disable=not progress) as bar:
 
         def on_pass() -> None:
-            bar.set_postfix(robust=f"{evaluation.stands.double().mean():.1%}", refresh=False)
+            bar.set_postfix(robust=f"{evaluation.robust_mask.double().mean():.1%}", refresh=False)
             bar.update()
 
         try:
@@ -580,7 +580,7 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def survivors(
+def robust_mask(
     model: Model,
     x: Tensor,
     y: Tensor,
@@ -591,13 +591,13 @@ def survivors(
     batch_size: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Which images are classified correctly and withstand every attack: bool, (n,).
+    """Which images are classified correctly and broken by no attack of the union: bool, (n,).
 
     Arguments as for `robust_accuracy`.
     """
     evaluation = _prepare(model, x, y, eps, norm, budget, attacks, batch_size, generator)
     evaluation.run(lambda: None, lambda: None)
-    return evaluation.stands
+    return evaluation.robust_mask
 
 
 def robust_accuracy(
@@ -629,7 +629,7 @@ def robust_accuracy(
         ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.
         RuntimeError: the model fails on some batch. A batch too large for the memory is halved instead.
     """
-    return float(survivors(model, x, y, eps, norm, budget, attacks, batch_size, generator).double().mean())
+    return float(robust_mask(model, x, y, eps, norm, budget, attacks, batch_size, generator).double().mean())
 
 
 # Where along a curve an image breaks, a cheap attack tells well enough for the dear ones to begin there.
@@ -649,7 +649,7 @@ def robust_curve(
 ) -> list[float]:
     """Robust accuracy at each of several radii, in increasing order; other arguments as for `robust_accuracy`.
 
-    What breaks an image breaks it in every larger ball too, and an image that stands in a ball stands in every smaller one.
+    What breaks an image breaks it in every larger ball too, and an image that is robust in a ball is so in every smaller one.
     So each image has one radius at which it breaks; a cheap attack guesses it, and the union is tried on the
     radius just below, then on the next smaller one if that breaks it too. The curve never rises, and most images are attacked
     by the whole union once, not once for each radius.
@@ -664,20 +664,20 @@ def robust_curve(
     generator = default_generator(generator)
 
     def attack(rows: Tensor, radius: Tensor, union: Sequence[Attack] | None) -> Tensor:
-        return survivors(model, x[rows], y[rows], radius, norm, budget, union, batch_size, generator)
+        return robust_mask(model, x[rows], y[rows], radius, norm, budget, union, batch_size, generator)
 
-    # the number of radii that an image withstands
-    withstands = torch.where(first.correct, len(radii), 0)
+    # the number of radii at which an image is robust
+    levels = torch.where(first.correct, len(radii), 0)
     unharmed = int(radii[0] == 0)  # there is nothing to attack at radius 0
     for level in range(unharmed, len(radii)):
-        rows = (withstands > level).nonzero().squeeze(1)
+        rows = (levels > level).nonzero().squeeze(1)
         if len(rows):
             stood = attack(rows, x.new_full((len(rows),), radii[level]), SCOUT)
-            withstands[rows[~stood]] = level
-    rows = (withstands > unharmed).nonzero().squeeze(1)
+            levels[rows[~stood]] = level
+    rows = (levels > unharmed).nonzero().squeeze(1)
     while len(rows):
-        radius = x.new_tensor(radii)[withstands[rows] - 1]
+        radius = x.new_tensor(radii)[levels[rows] - 1]
         rows = rows[~attack(rows, radius, attacks)]
-        withstands[rows] -= 1
-        rows = rows[withstands[rows] > unharmed]
-    return [float((withstands > level).double().mean()) for level in range(len(radii))]
+        levels[rows] -= 1
+        rows = rows[levels[rows] > unharmed]
+    return [float((levels > level).double().mean()) for level in range(len(radii))]

@@ -1,7 +1,7 @@
-"""Training on kicked features: from SAM's climb in the first layer to the attack on the input.
+"""Training on perturbed features: from SAM's ascent step in the first layer to the attack on the input.
 
 Both move the first layer's features z = W x + b before the gradient is taken: SAM by a change of the weights, an attack by a change
-of the pixels. Here the kick is given to z itself, so that one can choose its direction and leave all else as it is.
+of the pixels. Here z itself is perturbed, so that one can choose its direction and leave all else as it is.
 """
 
 from __future__ import annotations
@@ -13,48 +13,50 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlib.checks import check_count, check_number
-from samlib.duality import kick_between, mlp_parts, sam_kicks
+from samlib.duality import dz_between, dz_by_sam_step, mlp_parts
 from samlib.training import Objective
 
-Kick = Callable[[Tensor, Tensor, Tensor], Tensor]  # weight (m, n), g = dl/dz (b, m), x (b, n) -> dz (b, m)
+FeaturePerturbation = Callable[
+    [Tensor, Tensor, Tensor], Tensor
+]  # weight (m, n), g = dl/dz (b, m), x (b, n) -> dz (b, m)
 
 
-def kick_along(alpha: float, r: float) -> Kick:
+def perturbation_along(alpha: float, r: float) -> FeaturePerturbation:
     """Each example's features are moved by r ||x|| along (W W^T)^alpha g.
 
-    alpha = 0 is SAM's climb in the first layer for one example at a time (without the bias), with rho = r; alpha = 1 is the
+    alpha = 0 is SAM's ascent step in the first layer for one example at a time (without the bias), with rho = r; alpha = 1 is the
     direction of the l_2 attack on the input.
 
     Raises:
         TypeError, ValueError: alpha or r is no number >= 0.
     """
     alpha, r = check_number("alpha", alpha), check_number("r", r)
-    return lambda weight, g, x: kick_between(weight, g, x, r, alpha)
+    return lambda weight, g, x: dz_between(weight, g, x, r, alpha)
 
 
-def kick_of_batches(m: int, rho: float) -> Kick:
-    """SAM's climb in the first layer (without the bias), of length rho for every m examples.
+def perturbation_of_batches(m: int, rho: float) -> FeaturePerturbation:
+    """SAM's ascent step in the first layer (without the bias), of length rho for every m examples.
 
     Raises:
         TypeError, ValueError: m is no whole number >= 1, or rho no number >= 0.
     """
     m, rho = check_count("m", m), check_number("rho", rho)
     return lambda weight, g, x: torch.cat(
-        [sam_kicks(g_, x_, rho) for g_, x_ in zip(g.split(m), x.split(m), strict=True)]
+        [dz_by_sam_step(g_, x_, rho) for g_, x_ in zip(g.split(m), x.split(m), strict=True)]
     )
 
 
-def kicked_cross_entropy(kick: Kick) -> Objective:
-    """The mean cross-entropy at kicked features, for `train(..., loss=...)`.
+def perturbed_cross_entropy(perturbation: FeaturePerturbation) -> Objective:
+    """The mean cross-entropy at perturbed features, for `train(..., loss=...)`.
 
-    The kick is a constant when the gradient is taken, as SAM's climb and an attack are. The weights' gradient is that at the weights
+    dz is a constant when the gradient is taken, as SAM's perturbation and an attack's are. The weights' gradient is that at the weights
     W + dz x^T / ||x||^2: no pixel and no weight has to move for it.
 
     Args:
-        kick: such as `kick_along(0.5, r=0.2)`.
+        perturbation: such as `perturbation_along(0.5, r=0.2)`.
 
     Returns:
-        (model, x, y) -> (loss, logits without the kick); model as `samlib.mlp()` makes it.
+        (model, x, y) -> (loss, logits without dz); model as `samlib.mlp()` makes it.
     """
 
     def objective(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +66,7 @@ def kicked_cross_entropy(kick: Kick) -> Objective:
         at_rest = z.detach().requires_grad_()
         logits = rest(at_rest)
         (g,) = torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), at_rest)
-        dz = kick(first.weight.detach(), g, inputs)
+        dz = perturbation(first.weight.detach(), g, inputs)
         return F.cross_entropy(rest(z + dz), y), logits.detach()
 
     return objective

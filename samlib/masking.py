@@ -72,7 +72,7 @@ def quantise_input(model: nn.Module, levels: int) -> QuantisedInput:
     """A network that first rounds every pixel to the nearest of `levels` values, evenly spaced in [0, 1].
 
     It fools every attack that follows gradients: rounding is a staircase, flat between its steps, so the gradient is zero almost
-    everywhere. Steps across the staircase are real, though, and an attack that only looks at answers (`samlib.square`) takes them.
+    everywhere. Steps across the staircase are real, though, and an attack that uses answers only (`samlib.square`) takes them.
     """
     return QuantisedInput(model, check_count("levels", levels, low=2))
 

@@ -29,12 +29,12 @@ class SAM(Optimizer):
         optimizer = SAM(torch.optim.SGD(model.parameters(), lr=0.1), rho=0.1, model=model)
         loss = optimizer.step(closure)    # closure: forward and backward pass, returns the loss
 
-    `step` clears the gradients, calls the closure, climbs, calls it again, comes back, and lets the base optimizer
+    `step` clears the gradients, calls the closure, perturbs the weights, calls it again, comes back, and lets the base optimizer
     step. Other loops (gradient accumulation, GradScaler, DDP) call the parts themselves:
 
         backward();  optimizer.first_step();  backward();  optimizer.second_step()
 
-        scaler.scale(loss()).backward();  optimizer.first_step()     # the climb has a fixed length: no unscaling
+        scaler.scale(loss()).backward();  optimizer.first_step()     # the ascent step has a fixed length: no unscaling
         scaler.scale(loss()).backward();  optimizer.restore()
         scaler.step(optimizer.base_optimizer);  scaler.update()
 
@@ -43,8 +43,8 @@ class SAM(Optimizer):
 
     Args:
         base_optimizer: any torch.optim optimizer but LBFGS.
-        rho: length of the climb, >= 0, in l_2 over all weights that climb. A param group may bring its own `rho`. A group
-            with rho 0 does not climb, and `step` computes no gradient for it in the first pass.
+        rho: length of the perturbation, >= 0, in l_2 over all weights that are perturbed. A param group may bring its own `rho`. A group
+            with rho 0 is not perturbed, and `step` computes no gradient for it in the first pass.
         adaptive: measure each weight's change relative to its size (ASAM).
         model: its BatchNorm running statistics then do not see the pass at the perturbed weights.
 
@@ -77,7 +77,7 @@ class SAM(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._snapshot: tuple[list[Tensor], list[Tensor]] | None = None  # weights that climbed, their values before
+        self._snapshot: tuple[list[Tensor], list[Tensor]] | None = None  # perturbed weights, their values before
         self._paused: list[nn.Module] = []
         for group in self.param_groups:
             group.setdefault("rho", self.defaults["rho"])
@@ -104,7 +104,7 @@ class SAM(Optimizer):
 
     @property
     def perturbed(self) -> bool:
-        """Whether the weights stand where the climb has put them."""
+        """Whether the weights are where the ascent step has put them."""
         return self._snapshot is not None
 
     # ---- the algorithm --------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class SAM(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One SAM step. `closure` does a forward and a backward pass and returns the loss; it is called twice.
 
-        (Once if no group climbs.) Returns the loss at the unperturbed weights.
+        (Once if no group is perturbed.) Returns the loss at the unperturbed weights.
         """
         if not callable(closure):
             raise TypeError(
@@ -121,7 +121,7 @@ class SAM(Optimizer):
             )
         self._require_weights("here", "step")
         closure = torch.enable_grad()(closure)
-        with self._only_climbers_differentiated():
+        with self._only_perturbed_differentiated():
             self.zero_grad()
             loss = closure()
         if any(group["rho"] > 0 for group in self.param_groups):
@@ -136,16 +136,16 @@ class SAM(Optimizer):
 
     @torch.no_grad()
     def first_step(self) -> None:
-        """Climb: move the weights by rho along their gradient, and clear the gradients for the next backward pass."""
+        """The ascent step: move the weights by rho along their gradient, and clear the gradients for the next backward pass."""
         self._require_weights("here", "first_step")
-        climbing = [group for group in self.param_groups if _check_rho(group["rho"]) > 0]
-        if climbing:
-            self._require_a_gradient(climbing)
-        if any(p.grad is not None and p.grad.is_sparse for group in climbing for p in group["params"]):
+        perturbed = [group for group in self.param_groups if _check_rho(group["rho"]) > 0]
+        if perturbed:
+            self._require_a_gradient(perturbed)
+        if any(p.grad is not None and p.grad.is_sparse for group in perturbed for p in group["params"]):
             raise TypeError(
-                "A parameter has a sparse gradient, which SAM cannot climb along; set sparse=False in its layer."
+                "A parameter has a sparse gradient, along which SAM cannot perturb the weights; set sparse=False in its layer."
             )
-        moving = [(group["rho"], [p for p in group["params"] if p.grad is not None]) for group in climbing]
+        moving = [(group["rho"], [p for p in group["params"] if p.grad is not None]) for group in perturbed]
         weights = [p for _, params in moving for p in params]
         self._snapshot = (
             weights,
@@ -154,7 +154,7 @@ class SAM(Optimizer):
         self._pause_running_statistics()
         try:
             if weights:
-                self._climb(moving)
+                self._ascend(moving)
         except BaseException:
             self.restore()
             raise
@@ -162,8 +162,8 @@ class SAM(Optimizer):
             for p in group["params"]:
                 p.grad = None
 
-    def _climb(self, moving: list[tuple[float, list[Tensor]]]) -> None:
-        """w += rho * g / ||g||, with one norm over all that climbs; adaptive: w += rho * w^2 g / ||w g||."""
+    def _ascend(self, moving: list[tuple[float, list[Tensor]]]) -> None:
+        """w += rho * g / ||g||, with one norm over all of them; adaptive: w += rho * w^2 g / ||w g||."""
         gradients = [[p.grad for p in params] for _, params in moving]
         directions = gradients
         if self.adaptive:
@@ -173,13 +173,13 @@ class SAM(Optimizer):
         zero = norm * 0  # NaN for a norm that is not finite: asked without leaving the device
         norm = norm.clamp(
             min=smallest_norm(norm)
-        )  # a gradient of zero, or so tiny that its squares vanish, hardly climbs
+        )  # a gradient of zero, or so tiny that its squares vanish, hardly moves the weights
         for (rho, params), direction in zip(moving, directions, strict=True):
             _add_where_finite(zero, params, direction, rho / norm)
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put the weights back to where they were before `first_step`. Without a climb before it, nothing happens."""
+        """Put the weights back to where they were before `first_step`. Without one before it, nothing happens."""
         if self._snapshot is not None:
             weights, before = self._snapshot
             if weights:
@@ -189,7 +189,7 @@ class SAM(Optimizer):
             self._paused.pop().track_running_stats = True
 
     def second_step(self) -> None:
-        """Come back from the climb and let the base optimizer step with the gradients found there."""
+        """Come back and let the base optimizer step with the gradients found at the perturbed weights."""
         self._require_weights("perturbed", "second_step")
         self.restore()
         self.base_optimizer.step()
@@ -212,8 +212,8 @@ class SAM(Optimizer):
             )
 
     @contextmanager
-    def _only_climbers_differentiated(self) -> Iterator[None]:
-        """In the first pass the gradient of a group that does not climb would be thrown away: do not compute it."""
+    def _only_perturbed_differentiated(self) -> Iterator[None]:
+        """In the first pass the gradient of a group that is not perturbed would be thrown away: do not compute it."""
         if all(group["rho"] == 0 for group in self.param_groups):
             yield
             return

@@ -1,8 +1,8 @@
 """Sharpness: how far the loss rises when the weights move.
 
 A network's weights are taken as one vector, a batch of a single "image" with shape (1, P), so that the ball, its
-steepest direction and its projection are those that attacks use on pixels (balls.py): what pgd does to x, `climb` does
-to w.
+steepest direction and its projection are those that attacks use on pixels (balls.py): what pgd does to x, `find_worst_case`
+does to w.
 
 Every measurement is of the mean loss over the given images, in evaluation mode, and leaves the model as it was: weights
 are never written to (the network is evaluated at other ones), and modes and gradients come back. Unlike eps, which is a
@@ -40,8 +40,8 @@ RELATIVE = ("layer", "adaptive")
 Direction = Mapping[str, Tensor]
 
 
-class Climb(NamedTuple):
-    """What a climb in a weight ball found.
+class WorstCase(NamedTuple):
+    """What gradient ascent in a weight ball found.
 
     `increase`: how far the highest loss on the way lies above the loss at the weights, >= 0.
     `delta`: where it lies, as a change of each parameter by name.
@@ -54,18 +54,18 @@ class Climb(NamedTuple):
 
 
 def worst_case(model: nn.Module, x: Tensor, y: Tensor, rho: float, steps: int = 20, **settings: Any) -> float:
-    """Worst-case sharpness: the most that the mean loss rises within rho of the weights, as far as a climb finds it.
+    """Worst-case sharpness: the most that the mean loss rises within rho of the weights, as far as ascent finds it.
 
-    A lower bound of max over ||dw|| <= rho of L(w + dw) - L(w), by projected gradient ascent. One step is SAM's climb;
+    A lower bound of max over ||dw|| <= rho of L(w + dw) - L(w), by projected gradient ascent. One step is SAM's ascent step;
     near a minimum, where the gradient says little, it takes several to find the steep sides.
 
-    Args, raises: as for `climb`; `settings` are its keyword arguments: names, relative, loss, step_size, batch_size,
+    Args, raises: as for `find_worst_case`; `settings` are its keyword arguments: names, relative, loss, step_size, batch_size,
     generator.
     """
-    return climb(model, x, y, rho, steps, **settings).increase
+    return find_worst_case(model, x, y, rho, steps, **settings).increase
 
 
-def climb(
+def find_worst_case(
     model: nn.Module,
     x: Tensor,
     y: Tensor,
@@ -78,7 +78,7 @@ def climb(
     step_size: float | None = None,
     batch_size: int = 1024,
     generator: torch.Generator | None = None,
-) -> Climb:
+) -> WorstCase:
     """Projected gradient ascent from the weights: `steps` steepest steps, each projected onto the ball of radius rho.
 
     Args:
@@ -90,8 +90,8 @@ def climb(
         names: the modules or parameters that move, such as ["fc1"]; None for all, frozen ones too.
         relative: None, "layer" or "adaptive"; see the module's text.
         loss: "ce", "margin" or "dlr" (losses.py), or a function (logits, y) -> (n,). The mean over the images is
-            climbed.
-        step_size: length of a step, like rho; rho itself if None. The first step is then SAM's climb, and the later
+            raised.
+        step_size: length of a step, like rho; rho itself if None. The first step is then SAM's ascent step, and the later
             ones run along the sphere, as in power iteration. (On digits this mostly finds more than pgd's 2.5 * rho
             / steps does, up to twice as much.)
         batch_size: images in one pass. It changes the memory used, not the result.
@@ -118,7 +118,7 @@ def climb(
             if not gradient.any():
                 gradient = random_numbers(torch.randn, step, step.shape, generator)
             step = ball.project(step + step_size * ball.steepest(gradient))
-    return Climb(max(losses) - losses[0], landscape.delta(best), losses)
+    return WorstCase(max(losses) - losses[0], landscape.delta(best), losses)
 
 
 def random_case(
@@ -139,7 +139,7 @@ def random_case(
     In P dimensions a random direction has a part of about 1 / sqrt(P) along any given one, so it finds a steep side
     only by luck: random directions are not as good as the worst.
 
-    Args, raises: as for `climb`; `samples` directions are drawn, uniformly, by `generator` (a fresh one with seed 0 if
+    Args, raises: as for `find_worst_case`; `samples` directions are drawn, uniformly, by `generator` (a fresh one with seed 0 if
     None).
 
     Returns:
@@ -170,12 +170,12 @@ def along(
 ) -> Tensor:
     """A slice of the loss: its mean at weights + radius * direction, for each radius, (len(radii),).
 
-    The direction is taken as it is: with one of length 1, `radii` are distances in weight space; with a climb's `delta`
-    they are shares of it, from 0 at the weights to 1 at the end of the climb.
+    The direction is taken as it is: with one of length 1, `radii` are distances in weight space; with a worst case's
+    `delta` they are shares of it, from 0 at the weights to 1 at the worst case.
 
     Args:
-        model, x, y, loss, batch_size: as for `climb`.
-        direction: a tensor for each parameter that moves, by its name, such as `climb(...).delta`.
+        model, x, y, loss, batch_size: as for `find_worst_case`.
+        direction: a tensor for each parameter that moves, by its name, such as `find_worst_case(...).delta`.
         radii: numbers, also negative ones.
 
     Raises:
@@ -227,7 +227,7 @@ def top_eigenpair(
     the same for networks that differ by a rescaling only; the eigenvector is given as a change of the weights, D u.
 
     Args:
-        model, x, y, names, relative, loss, batch_size: as for `climb`.
+        model, x, y, names, relative, loss, batch_size: as for `find_worst_case`.
         tolerance: stop when ||Hv - lambda v|| <= tolerance * ||H||. Some eigenvalue then lies that near; usually the
             error is about the square of it.
         max_iterations: products with H at most; one vector of the size of the weights is kept for each.
@@ -287,7 +287,7 @@ def _lanczos(
     return float(values[-1]), top / top.norm(), residual / size if size > 0 else 0.0
 
 
-def climb_shares(
+def ascent_shares(
     model: nn.Module,
     x: Tensor,
     y: Tensor,
@@ -297,13 +297,13 @@ def climb_shares(
     loss: str | Loss = "ce",
     batch_size: int = 1024,
 ) -> dict[str, float]:
-    """Which layers SAM's climb moves: each layer's share of rho^2, that is of the gradient's squared norm.
+    """Which layers SAM's ascent step moves: each layer's share of rho^2, that is of the gradient's squared norm.
 
     A layer with share s moves by sqrt(s) rho; with `relative`, by that in units of its weights. A layer is a module with
     its weight and bias. The gradient is that of the mean loss over all given images in evaluation mode; a training step
     takes it on one batch, in training mode.
 
-    Args, raises: as for `climb`.
+    Args, raises: as for `find_worst_case`.
 
     Returns:
         Module name -> share; they sum to 1, or are all 0 where the gradient is zero.
@@ -321,7 +321,7 @@ def climb_shares(
 class Landscape:
     """The mean loss on fixed images as a function of a step u of the weights, (1, P): L(w + scale * u).
 
-    To be made and used in `attack_mode`. Arguments as for `climb`.
+    To be made and used in `attack_mode`. Arguments as for `find_worst_case`.
     """
 
     def __init__(

@@ -357,7 +357,7 @@ def _own_ball(model: Model, rho: float) -> float:
 
 
 # The logistic loss has a scale of its own. Its standard optimum is w_1 = ln(p / (1 - p)), w_j = 2 eta. The weights are
-# (w_1, a) with a = sqrt(d) w_j, the part along (1 ... 1), and b, the length of the part across it, 0 but for SAM's kick.
+# (w_1, a) with a = sqrt(d) w_j, the part along (1 ... 1), and b, the length of the part across it, 0 but for SAM's perturbation.
 
 
 def _logistic_step(slope: float) -> float:
@@ -389,19 +389,19 @@ def _derivatives(model: Model) -> tuple[Array, Array, Array]:
     """Of the expected logistic loss at the standard optimum, in (w_1, a): E l'' x x, E l'' ||x|| x, E l''' x x x.
 
     x = (x_1, t) times y; l'' and l''' are derivatives of the loss in the margin. The Hessian (2, 2), the slope of the
-    examples' own kicks (2,), the third derivatives (2, 2, 2).
+    examples' own perturbations (2,), the third derivatives (2, 2, 2).
     """
     t, length, log_weight = _examples(model, 2 * model.strength)
     weight = np.exp(log_weight)
-    hessian, kick, third = np.zeros((2, 2)), np.zeros(2), np.zeros((2, 2, 2))
+    hessian, pull, third = np.zeros((2, 2)), np.zeros(2), np.zeros((2, 2, 2))
     for sign, share in ((1, model.p), (-1, 1 - model.p)):
         x = np.stack([np.full(len(t), float(sign)), t[:, 0]])
         right = expit(model.log_odds * x[0] + 2 * model.strength * x[1])
         bend = share * right * (1 - right)
         hessian += np.einsum("in,jn,n", x, x, bend * weight.sum(1))
-        kick += x @ (bend * (weight * length).sum(1))
+        pull += x @ (bend * (weight * length).sum(1))
         third += np.einsum("in,jn,kn,n", x, x, x, bend * (1 - 2 * right) * weight.sum(1))
-    return hessian, kick, third
+    return hessian, pull, third
 
 
 def _logistic_fixed(model: Model, rho: float) -> float:
@@ -481,7 +481,7 @@ def _centre(model: Model, rho: float) -> tuple[float, float]:
         both = right + wrong
         return np.stack([wrong - right, -both * (model.strength + a / norm * z), -both * b / norm * z]) @ weight
 
-    def kicked(w_1: float, a: float, turn: ArrayLike, tilt: ArrayLike) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
+    def perturbed(w_1: float, a: float, turn: ArrayLike, tilt: ArrayLike) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
         """The weights on the sphere around (w_1, a): `turn` in their plane, `tilt` across it."""
         inside = rho * np.cos(tilt)
         return w_1 + inside * np.cos(turn), a + inside * np.sin(turn), rho * np.sin(tilt)
@@ -490,13 +490,13 @@ def _centre(model: Model, rho: float) -> tuple[float, float]:
         """The worst loss in direction `turn`, with the tilt that pays most, and its gradient across `turn`."""
 
         def rise(tilt: float) -> float:
-            in_w_1, in_a, in_b = gradient(*kicked(w_1, a, turn, tilt))
+            in_w_1, in_a, in_b = gradient(*perturbed(w_1, a, turn, tilt))
             return math.cos(tilt) * in_b - math.sin(tilt) * (math.cos(turn) * in_w_1 + math.sin(turn) * in_a)
 
-        best = int(np.argmax(loss(*kicked(w_1, a, turn, tilts))))
+        best = int(np.argmax(loss(*perturbed(w_1, a, turn, tilts))))
         low, high = tilts[max(best - 1, 0)] + 1e-6, tilts[min(best + 1, len(tilts) - 1)]  # at 0 there is no rise
         tilt = brentq(rise, low, high) if rise(low) > 0 > rise(high) else tilts[best]
-        worst = kicked(w_1, a, turn, tilt)
+        worst = perturbed(w_1, a, turn, tilt)
         return float(loss(*worst)), float(gradient(*worst)[:2] @ [-math.sin(turn), math.cos(turn)])
 
     def equations(unknown: Array) -> tuple[float, float, float]:
@@ -505,11 +505,11 @@ def _centre(model: Model, rho: float) -> tuple[float, float]:
         (one, across_one), (other, across_other) = side(w_1, a, turn), side(w_1, a, turn + math.pi)
         return one - other, across_one, across_other
 
-    # Where unequal weights alone are the worst, the kick is like noise, and the optimum is that of the noisy loss.
+    # Where unequal weights alone are the worst, the perturbation is like noise, and the optimum is that of the noisy loss.
     tilts = np.linspace(0, math.pi / 2, 33) if model.d > 1 else np.zeros(1)  # one weight cannot be unequal
     w_1, a = _solve(lambda weights: gradient(*weights, rho)[:2], standard)
     turn, tilt = np.meshgrid(np.linspace(0, 2 * math.pi, 33), tilts[:-1:2])
-    if model.d == 1 or loss(*kicked(w_1, a, turn, tilt)).max() > loss(w_1, a, rho) * (1 + 1e-14):
+    if model.d == 1 or loss(*perturbed(w_1, a, turn, tilt)).max() > loss(w_1, a, rho) * (1 + 1e-14):
         top = np.linalg.eigh(_derivatives(model)[0])[1][:, 1]
         w_1, a, _ = _solve(equations, [*standard, math.atan2(top[1], top[0])])
     return w_1, a
@@ -544,15 +544,15 @@ def _leading_whole(model: Model, rho: float) -> float:
 
 def _leading_free(model: Model, rho: float) -> float:
     """I: one Newton step from the standard optimum."""
-    hessian, kick, _ = _derivatives(model)
-    change = rho * np.linalg.solve(hessian, kick)
+    hessian, pull, _ = _derivatives(model)
+    change = rho * np.linalg.solve(hessian, pull)
     return 1 + change[0] / model.log_odds - change[1] / (2 * model.strength)
 
 
 def _leading_fixed(model: Model, rho: float) -> float:
     """J: the same, for w_1 alone."""
-    hessian, kick, _ = _derivatives(model)
-    return 1 + rho * kick[0] / (hessian[0, 0] * model.log_odds)
+    hessian, pull, _ = _derivatives(model)
+    return 1 + rho * pull[0] / (hessian[0, 0] * model.log_odds)
 
 
 # ---- SAM: the menu ----------------------------------------------------------------------------------------------------
@@ -769,7 +769,7 @@ def train_classifier(
     """Train w on the logistic loss with SGD inside samlib.SAM, every batch freshly drawn; return w_1 / w_j.
 
     It begins at the standard optimum, w_1 = ln(p / (1 - p)) and w_j = 2 eta, and its answer is the mean over the second
-    half of the steps. The climb is over the whole vector, also where only w_1 is learned (the other weights' group has
+    half of the steps. The ascent step is over the whole vector, also where only w_1 is learned (the other weights' group has
     learning rate 0). One batch size after the other, this shows what batches do to SAM: at 1 the optimum is that of
     definition J (of I, if all weights are learned), and the larger the batch, the less SAM moves it.
 
@@ -778,9 +778,9 @@ def train_classifier(
 
     Args:
         p, eta, d: the model, as for `sam_optimum`.
-        rho: length of SAM's climb; 0 is plain SGD.
+        rho: length of SAM's ascent step; 0 is plain SGD.
         eps: train on attacked examples, each weak feature moved by -eps * y * sign(w_j), the worst case (l_inf).
-        batch_size: examples in a step, with one climb for all of them.
+        batch_size: examples in a step, with one ascent step for all of them.
         learn_others: learn all weights, not only w_1.
         steps: of SGD, each about a millisecond.
         lr: learning rate; if None, 0.3 for each example of the batch, but at most 1/20 of one Newton step.

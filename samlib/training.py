@@ -48,7 +48,7 @@ class Recipe:
     norm: str
     sigma: float | None
     attack_steps: int
-    climb: tuple[str, ...] | None
+    perturb: tuple[str, ...] | None
     adaptive: bool
     epochs: int
     batch_size: int
@@ -59,11 +59,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
-        self._needs("rho", "sam" in self.method or self.method == "weight_noise", "the length of the climb")
+        self._needs("rho", "sam" in self.method or self.method == "weight_noise", "the length of the perturbation")
         self._needs("eps", "at" in self.method.split("+"), "the radius of the attack, in pixels of [0, 1]")
         self._needs("sigma", self.method == "input_noise", "the standard deviation of the noise, in pixels of [0, 1]")
-        if self.climb is not None and "sam" not in self.method:
-            raise ValueError(f"climb is given, but method {self.method!r} does not climb; take 'sam' or 'at+sam'.")
+        if self.perturb is not None and "sam" not in self.method:
+            raise ValueError(
+                f"perturb is given, but method {self.method!r} perturbs no weights; take 'sam' or 'at+sam'."
+            )
         make_ball(self.norm, 0.0)
         for name in ("attack_steps", "epochs", "batch_size"):
             check_count(name, getattr(self, name))
@@ -93,7 +95,7 @@ def train(
     norm: str = "linf",
     sigma: float | None = None,
     attack_steps: int = 7,
-    climb: Sequence[str] | None = None,
+    perturb: Sequence[str] | None = None,
     adaptive: bool = False,
     epochs: int = 60,
     batch_size: int = 128,
@@ -116,17 +118,17 @@ def train(
         method: "sgd"; "sam" (needs rho); "at", adversarial training on PGD images (needs eps); "at+sam" (both);
             "input_noise", Gaussian noise on the pixels (needs sigma); "weight_noise", the gradient taken at weights moved
             in a random direction by rho, the control for SAM (needs rho).
-        rho: radius in weight space, l_2 over the weights that climb.
+        rho: radius in weight space, l_2 over the weights that are perturbed.
         eps, norm: radius of the attack in pixels of [0, 1], and its norm, "linf" or "l2".
         sigma: standard deviation of the input noise, in pixels of [0, 1]. Noisy pixels are cut to [0, 1].
         attack_steps: PGD steps for "at", each of 2.5 * eps / attack_steps, from a random start, against the model in
             evaluation mode.
-        climb: names of the modules or parameters whose weights SAM perturbs, such as ["fc1"]; None for all.
+        perturb: names of the modules or parameters whose weights SAM perturbs, such as ["fc1"]; None for all.
         adaptive: ASAM's relative perturbation instead of SAM's.
         epochs, batch_size, lr, momentum, weight_decay: of SGD. The last batch of an epoch may be smaller.
         seed: of batches, augmentation, noise and attack; the initial weights have their own.
         augment: (images, generator) -> images, such as data.flip_and_crop().
-        loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as kicks.kicked_cross_entropy(...);
+        loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as feature_training.perturbed_cross_entropy(...);
             the mean cross-entropy if None.
         checkpoint: file to save to after every `checkpoint_every` epochs and to resume from if it exists. A resumed run
             ends with the weights of an uninterrupted one, bit for bit on the CPU.
@@ -141,7 +143,7 @@ def train(
         ValueError, TypeError: an argument is not as said above, or the checkpoint is of another run or no checkpoint.
         OSError: the checkpoint cannot be written.
     """
-    climb = (climb,) if isinstance(climb, str) else climb
+    perturb = (perturb,) if isinstance(perturb, str) else perturb
     recipe = Recipe(
         method=method,
         rho=rho,
@@ -149,7 +151,7 @@ def train(
         norm=norm,
         sigma=sigma,
         attack_steps=attack_steps,
-        climb=None if climb is None else tuple(climb),
+        perturb=None if perturb is None else tuple(perturb),
         adaptive=adaptive,
         epochs=epochs,
         batch_size=batch_size,
@@ -301,20 +303,20 @@ class Run:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD, inside SAM where the method asks for it; parameters that do not climb get a group with rho 0."""
+    """SGD, inside SAM where the method asks for it; parameters that are not perturbed get a group with rho 0."""
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     groups = [{"params": list(named.values())}]
-    if recipe.climb is not None:
-        climbing = set()
-        for part in recipe.climb:
+    if recipe.perturb is not None:
+        perturbed = set()
+        for part in recipe.perturb:
             hits = [name for name in named if name == part or name.startswith(f"{part}.")]
             if not hits:
                 modules = [name for name, module in model.named_modules() if name and list(module.parameters())]
-                check_choice("climb", part, modules)
-            climbing.update(hits)
+                check_choice("perturb", part, modules)
+            perturbed.update(hits)
         groups = [
-            {"params": [p for name, p in named.items() if name in climbing], "rho": recipe.rho},
-            {"params": [p for name, p in named.items() if name not in climbing], "rho": 0.0},
+            {"params": [p for name, p in named.items() if name in perturbed], "rho": recipe.rho},
+            {"params": [p for name, p in named.items() if name not in perturbed], "rho": 0.0},
         ]
         groups = [group for group in groups if group["params"]]
     sgd = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
@@ -336,7 +338,7 @@ class Checkpoint:
         data = hashlib.sha256(self.run.x.detach().cpu().contiguous().numpy())
         data.update(self.run.y.cpu().contiguous().numpy())
         recipe = asdict(self.run.recipe)
-        return {**recipe, "climb": recipe["climb"] and list(recipe["climb"]), "data": data.hexdigest()}
+        return {**recipe, "perturb": recipe["perturb"] and list(recipe["perturb"]), "data": data.hexdigest()}
 
     def save(self) -> None:
         """Write beside the file and move over it, so that it is whole at every moment."""

@@ -80,7 +80,7 @@ lesson.bet_on_random.ask()
 # %% tags=["hide-input"]
 import numpy as np
 import torch
-from samlib.sharpness import along, climb
+from samlib.sharpness import along, find_worst_case
 
 RHOS, KINDS, SHARES = [0.01, 0.05, 0.1, 0.2, 0.4, 0.8], ["random", "1 step", "20 steps"], np.linspace(0, 1, 17)
 
@@ -102,7 +102,7 @@ for name, net in nets.items():
     for rho in RHOS:
         WAYS[name, "random", rho] = along(net, x_train, y_train, best, rho * SHARES).numpy()
         for steps in (1, 20):
-            delta = climb(net, x_train, y_train, rho, steps).delta
+            delta = find_worst_case(net, x_train, y_train, rho, steps).delta
             kind = f"{steps} step{'s' if steps > 1 else ''}"
             WAYS[name, kind, rho] = along(net, x_train, y_train, delta, SHARES).numpy()
 
@@ -111,7 +111,7 @@ from samlib.course import plots, widgets
 
 figure = widgets.figure(8.4, 3.6)
 LOOKS = {"SGD": "grey", "SAM": "blue"}
-slopes = plots.Climbs(figure, LOOKS, KINDS)
+slopes = plots.SharpnessCurves(figure, LOOKS, KINDS)
 
 
 def look(rho, kind, ways=WAYS, slopes=slopes, kinds=tuple(KINDS), shares=SHARES):
@@ -177,7 +177,7 @@ widgets.still(
 # %% tags=["hide-input"]
 still = widgets.figure(8.4, 2.9)
 panel = still.subplots()
-path = {name: climb(net, x_train, y_train, 0.4, 20).losses for name, net in nets.items()}
+path = {name: find_worst_case(net, x_train, y_train, 0.4, 20).losses for name, net in nets.items()}
 for name, style in LOOKS.items():
     panel.semilogy(path[name], label=name, markersize=4, **plots.STYLES[style])
 panel.set(xlabel="steps of the climb, rho = 0.4", ylabel="mean training loss", xticks=range(0, 21, 2))
@@ -544,10 +544,10 @@ lesson.bet_on_the_shares.ask()
 # **Move** `a` to both ends, for a climb in absolute units; then in relative ones. A bar is the layer's share of rho².
 
 # %% tags=["hide-input"]
-from samlib.sharpness import climb_shares
+from samlib.sharpness import ascent_shares
 
 PARTS = {
-    (name, a, meter): list(climb_shares(rescale(net, a), x_train, y_train, relative=relative).values())
+    (name, a, meter): list(ascent_shares(rescale(net, a), x_train, y_train, relative=relative).values())
     for name, net in nets.items()
     for a in FACTORS
     for meter, relative in (("absolute", None), ("relative", "layer"))

@@ -354,11 +354,11 @@ sam_alone.bet_on_the_layers.ask()
 #
 # ```python
 # model = samlib.mlp((48, 48), mean=0.0, std=1.0, seed=0)
-# samlib.train(model, x_train, y_train, "sam", rho=0.4, climb=["fc1"], seed=0, progress=False)
+# samlib.train(model, x_train, y_train, "sam", rho=0.4, perturb=["fc1"], seed=0, progress=False)
 # samlib.robust_accuracy(model, x_test, y_test, 0.125)
 # ```
 #
-# `climb=["fc1"]` is the first layer, `["fc2", "fc3"]` the rest; without it all layers climb. SGD is the method `"sgd"`, without rho. (This
+# `perturb=["fc1"]` is the first layer, `["fc2", "fc3"]` the rest; without it all layers climb. SGD is the method `"sgd"`, without rho. (This
 # network is smaller than that of section 1 and its pixels are not normalised, so that SGD starts at about 20 %.)
 
 # %% tags=["stub"]
@@ -368,8 +368,8 @@ bet = {"prediction": ..., "measured": {"SGD": ..., "all": ..., "first": ..., "re
 KINDS = {
     "SGD": {},
     "all": {"rho": 0.4},
-    "first": {"rho": 0.4, "climb": ["fc1"]},
-    "rest": {"rho": 0.4, "climb": ["fc2", "fc3"]},
+    "first": {"rho": 0.4, "perturb": ["fc1"]},
+    "rest": {"rho": 0.4, "perturb": ["fc2", "fc3"]},
 }
 
 
@@ -392,8 +392,8 @@ layers = results.load("layers")
 still = widgets.figure(8.4, 3.4)
 for panel, net, measure in zip(still.subplots(1, 2), ("MLP", "ResNet"), ("linf 0.125", "linf 0.0625"), strict=True):
     kinds = {"SGD": "grey", "all": "blue", "first": "orange", "rest": "green"}
-    for i, (climbs, style) in enumerate(kinds.items()):
-        plots.strip(panel, i, [100 * v for v in results.values(layers, f"{net} {climbs}", measure)], style)
+    for i, (part, style) in enumerate(kinds.items()):
+        plots.strip(panel, i, [100 * v for v in results.values(layers, f"{net} {part}", measure)], style)
     panel.set_xticks(range(4), ["SGD", "all climb", "first layer", "the rest"])
     panel.set_title(f"{net}, eps {measure.split()[1]}", fontsize=10)
     plots.percent_axis(panel, "robust accuracy (%)")
@@ -407,8 +407,8 @@ widgets.still(
 def shares_of_the_gain(net, measure, tuned=""):
     """What the first layer alone and the rest alone give, as shares of what all layers give."""
     mean = {
-        climbs: results.mean_and_spread(layers, f"{net} {climbs}{tuned}", measure)[0]
-        for climbs in ("SGD", "all", "first", "rest")
+        part: results.mean_and_spread(layers, f"{net} {part}{tuned}", measure)[0]
+        for part in ("SGD", "all", "first", "rest")
     }
     gain = mean["all"] - mean["SGD"]
     return (mean["first"] - mean["SGD"]) / gain, (mean["rest"] - mean["SGD"]) / gain
@@ -496,7 +496,7 @@ for criterion in ("clean", "robust"):  # the usual SAM beats both tuned SGDs, in
 longer, usual = percent("SGD, 4x as long")[0], percent("SGD")[0]
 assert abs(longer - usual) < 3
 print(f"SGD for 240 epochs instead of 60: {longer:.1f} % instead of {usual:.1f} %")
-same = [results.values(layers, f"MLP {climbs}", "linf 0.0625") for climbs in ("SGD", "all", "first", "rest")]
+same = [results.values(layers, f"MLP {part}", "linf 0.0625") for part in ("SGD", "all", "first", "rest")]
 split_gap = max(abs(sum(v[:5]) - sum(v[5:])) / 5 for v in same)
 assert 0.03 < split_gap < 0.06
 print(f"Two splits of the data, same setting: up to {100 * split_gap:.1f} points apart")

@@ -51,7 +51,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from samlib.duality import kick_by_input, kick_by_weights, singular_range
+from samlib.duality import dz_by_input, dz_by_weights, singular_range
 from samlib.course.lessons.one_layer_two_spaces import exercises as lesson
 
 g = lesson.GRADIENT  # (2, 1): the loss rises to the right, and a little upwards
@@ -111,7 +111,7 @@ def reached(kappa, angle, rho, size, g=g, x=X_TOY, circle=CIRCLE, layer=layer):
     low, high = singular_range(weight)
     eps = rho / {"same area": (low * high) ** 0.5, "inside": high, "around": low}[size]
     inverse = torch.linalg.inv(weight)
-    ours, theirs = kick_by_weights(g, x, rho), kick_by_input(weight, g, eps)
+    ours, theirs = dz_by_weights(g, x, rho), dz_by_input(weight, g, eps)
     features = {"weights": rho * circle, "pixels": eps * weight @ circle}, {"weights": ours, "pixels": theirs}
     pixels = tuple({who: inverse @ t for who, t in part.items()} for part in features)
     return {"features": features, "pixels": pixels}, eps
@@ -172,7 +172,7 @@ changes *= 0.4 / changes.flatten(1).norm(dim=1)[:, None, None]  # each of length
 moved = (changes @ x).norm(dim=1)
 assert 0.399 < moved.max() <= 0.4 * x.norm() + 1e-12  # to the edge of the ball, and not beyond
 climb = 0.4 * torch.outer(g / g.norm(), x / x.norm())  # SAM's
-assert torch.allclose(climb @ x, kick_by_weights(g, x, 0.4))
+assert torch.allclose(climb @ x, dz_by_weights(g, x, 0.4))
 print(f"rho ‖x‖ = {0.4 * x.norm():.4f}; the furthest of a million reaches {moved.max():.4f}")
 print(f"SAM's climb reaches {(climb @ x).norm():.4f}")
 
@@ -428,7 +428,7 @@ layers = {f"256 units, {name}": net.double() for name, net in wide.items()}
 layers["48 units, SGD"], unreached = nets["SGD"], []
 for name, net in layers.items():
     at = at_layer(net, x_test, y_test)
-    kicks = kick_by_weights(at.g, at.x, 0.1)
+    kicks = dz_by_weights(at.g, at.x, 0.1)
     rest = kicks - kicks @ torch.linalg.pinv(at.weight).T @ at.weight.T
     unreached.append((rest.norm(dim=1) / kicks.norm(dim=1)).mean().item())
     print(f"{name:20} {100 * unreached[-1]:3.0f} % of the length is out of reach")
@@ -458,7 +458,7 @@ lesson.bet_on_the_batch.ask()
 # picture gives the mean over 100 draws.
 
 # %% tags=["hide-input"]
-from samlib.duality import downhill, sam_kicks
+from samlib.duality import downhill, dz_by_sam_step
 
 SIZES, ALIKE = [1, 2, 4, 8, 16, 32, 64], [0.0, 0.25, 0.5, 0.7, 0.85, 1.0]
 
@@ -476,7 +476,7 @@ def shares(size, similarity, draws=100):
     lengths, down = [], []
     for draw in range(draws):
         gradients, inputs = batch(size, similarity, draw)
-        kicks = sam_kicks(gradients, inputs, 1.0)
+        kicks = dz_by_sam_step(gradients, inputs, 1.0)
         lengths.append(kicks.square().sum(1).mean())
         down.append(downhill(gradients, kicks).double().mean())
     return 100 * torch.stack(lengths).mean().sqrt().item(), 100 * torch.stack(down).mean().item()
@@ -487,7 +487,7 @@ DILUTION = {s: np.array([shares(b, s) for b in SIZES]).T for s in ALIKE}
 # %% tags=["hide-input"]
 figure = widgets.figure(8.4, 4.1)
 rows, columns = np.divmod(np.arange(16), 4)
-arrows = plots.BatchKicks(figure.add_axes([0.0, 0.1, 0.48, 0.82]), 2.1 * np.stack([columns, -rows], axis=1))
+arrows = plots.BatchPerturbations(figure.add_axes([0.0, 0.1, 0.48, 0.82]), 2.1 * np.stack([columns, -rows], axis=1))
 arrows.ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=8.5, frameon=False)
 LABELS = {"length, % of a kick alone": "blue", "share that goes downhill, %": "orange"}
 dilution = plots.Curves(figure.add_axes([0.57, 0.13, 0.42, 0.79]), LABELS, "batch size B", "percent")
@@ -497,7 +497,7 @@ dilution.ax.minorticks_off()
 dilution.ax.legend(loc="upper right", frameon=False, fontsize=9)
 
 
-def share_a_climb(
+def share_an_ascent_step(
     size,
     similarity,
     draw,
@@ -509,7 +509,7 @@ def share_a_climb(
     labels=tuple(LABELS),
 ):
     gradients, inputs = batch(size, similarity, draw)
-    kicks, alone = sam_kicks(gradients, inputs, 1.0), kick_by_weights(gradients, inputs, 1.0)
+    kicks, alone = dz_by_sam_step(gradients, inputs, 1.0), dz_by_weights(gradients, inputs, 1.0)
     falls = downhill(gradients, kicks).numpy()
     arrows.show(alone.numpy()[:16], kicks.numpy()[:16], falls[:16], f"B = {size}: {falls.sum()} of {size} go downhill")
     dilution.show(
@@ -525,7 +525,7 @@ controls = {
     "similarity": widgets.choice_slider("similarity: cosine of inputs", ALIKE, 0.0),
     "draw": widgets.choice_slider("draw of the gradients", range(5), 0),
 }
-widgets.live(figure, share_a_climb, controls)
+widgets.live(figure, share_an_ascent_step, controls)
 
 # %% [markdown]
 # **Explain.** There are two kinds of dilution, and the similarity chooses between them.
@@ -545,8 +545,8 @@ for name, net in nets.items():
     at = at_layer(net, x_train, y_train)
     for size in (8, 32, 128):
         picks = [torch.randperm(len(x_train), generator=generator)[:size] for _ in range(50)]
-        kicks = [sam_kicks(at.g[i], at.x[i], 0.1, bias=True) for i in picks]
-        full = [kick_by_weights(at.g[i], at.x[i], 0.1, bias=True) for i in picks]
+        kicks = [dz_by_sam_step(at.g[i], at.x[i], 0.1, bias=True) for i in picks]
+        full = [dz_by_weights(at.g[i], at.x[i], 0.1, bias=True) for i in picks]
         got, alone = (sum(k.square().mean() for k in some) for some in (kicks, full))
         falls = [downhill(at.g[i], k).double().mean() for i, k in zip(picks, kicks, strict=True)]
         length, down = (got / alone).sqrt(), sum(falls) / len(falls)
@@ -596,14 +596,14 @@ print(f"all alike: {down[4]:.0f} % go downhill at B = 16, {down[6]:.0f} % at B =
 # mean loss rises (to first order it must). `try_eight` shows what happens to any eight; random ones hardly ever do it.
 
 # %%
-from samlib.course.lessons.one_layer_two_spaces.exercises import losses_after_climb
+from samlib.course.lessons.one_layer_two_spaces.exercises import losses_after_ascent
 
 net, test_layer = nets["SGD"], at_layer(nets["SGD"], x_test, y_test)
 
 
 def try_eight(indices, net=net, test_layer=test_layer):
     """Print each digit's loss before and after the joint climb."""
-    before, after = losses_after_climb(net, test_layer, y_test, indices, rho=0.1)
+    before, after = losses_after_ascent(net, test_layer, y_test, indices, rho=0.1)
     reads = net(x_test[list(indices)]).argmax(1)
     for i, read, a, b in zip(indices, reads.tolist(), before.tolist(), after.tolist(), strict=True):
         print(f"{i:4}: a {int(y_test[i])}, read as {read}; loss {a:8.5f} -> {b:8.5f}")
@@ -629,7 +629,7 @@ generator = torch.Generator().manual_seed(0)
 helped = torch.zeros(150)
 for trial in range(150):
     any_eight = torch.randperm(597, generator=generator)[:8]
-    before, after = losses_after_climb(net, test_layer, y_test, any_eight, 0.1)
+    before, after = losses_after_ascent(net, test_layer, y_test, any_eight, 0.1)
     helped[trial] = (after < before).sum()
 often = (helped >= 6).double().mean()
 assert often < 0.15
@@ -655,7 +655,7 @@ lesson.bet_on_alpha.ask()
 # over the test digits that both networks read correctly.
 
 # %% tags=["hide-input"]
-from samlib.duality import kick_between
+from samlib.duality import dz_between
 
 ALPHAS, UNITS = (
     [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0],
@@ -664,7 +664,7 @@ ALPHAS, UNITS = (
 x_flat, FAMILY, MEAN_LOSS, SPENT = x_right.flatten(1), {}, {}, {}
 for name, net in nets.items():
     at = at_layer(net, x_right, y_right)
-    pixels = {a: kick_between(at.weight, at.g, at.x, 0.2, a) @ torch.linalg.pinv(at.weight).T for a in ALPHAS}
+    pixels = {a: dz_between(at.weight, at.g, at.x, 0.2, a) @ torch.linalg.pinv(at.weight).T for a in ALPHAS}
     budget = pixels[1.0].norm(dim=1, keepdim=True)
     for alpha, dx in pixels.items():
         SPENT[name, alpha] = dx.norm(dim=1).median().item()
@@ -809,7 +809,7 @@ axes.set_xlabel(
 LADDER = {(m, k): [runs_of(name, m, k) for name in NAMES] for m in MEASURES for k in ("chosen", "0.2")}
 
 
-def climb_ladder(measure, length, ladder=ladder, runs=LADDER, names=tuple(NAMES), words=MEASURES):
+def ladder_picture(measure, length, ladder=ladder, runs=LADDER, names=tuple(NAMES), words=MEASURES):
     of_family = "its own for each alpha" if length == "chosen" else "0.2 for every alpha"
     ladder.show(runs[measure, length], f"{words[measure]}; length r: {of_family}")
     means = [f"{name} {100 * np.mean(v):.0f} %" for name, v in zip(names, runs[measure, length], strict=True)]
@@ -821,7 +821,7 @@ controls = {
     "measure": widgets.dropdown("attack: norm, eps in pixels", [(w, m) for m, w in MEASURES.items()], "linf 0.125"),
     "length": widgets.toggle("r: length of the kick", [("its own", "chosen"), ("0.2 for all", "0.2")], "0.2"),
 }
-widgets.live(figure, climb_ladder, controls)
+widgets.live(figure, ladder_picture, controls)
 
 # %% [markdown]
 # **Explain.** Take the steps of the ladder one by one, each network with the length that suits it, first at l_inf 0.125. (The next two cells print the steps
@@ -860,7 +860,7 @@ of_setting, lengths = alpha_runs["protocol"]["settings"], {}
 for name in NAMES[1:8]:
     how = of_setting[f"{name}, tuned (robust)"]
     parts = [how] * 2 if "training" in how else [how["split 0"], how["split 1"]]
-    kicks = [part["training"]["kick"] for part in parts]
+    kicks = [part["training"]["perturbation"] for part in parts]
     lengths[name] = [kick.get("r", kick.get("rho")) for kick in kicks]
     print(f"{name:14} length chosen on the two splits: {lengths[name][0]} and {lengths[name][1]}")
 for name in ("alpha 1", "batches of 8", "batches of 128"):
@@ -884,23 +884,23 @@ print(f"{share:.0%} (l_inf 0.125, AT in l_inf) and {share_l2:.0%} (l_2 0.5, AT i
 
 # %% tags=["hide-input"]
 for measure, length in (("linf 0.125", "0.2"), ("linf 0.125", "chosen"), ("l2 0.5", "chosen")):
-    alt = climb_ladder(measure, length)
+    alt = ladder_picture(measure, length)
     display(widgets.still(figure, alt))
 
 # %% [markdown]
 # Why must the length be so large, up to 0.8 times $\lVert x\rVert$? A kick of the *features* can be outgrown. Train with alpha = 1 and r = 0.8, and look at the layer:
 
 # %%
-from samlib.feature_training import kick_along, kicked_cross_entropy
+from samlib.feature_training import perturbation_along, perturbed_cross_entropy
 
 aimed = samlib.mlp(hidden=(48, 48), mean=0.0, std=1.0)
-kicked = kicked_cross_entropy(kick_along(1.0, 0.8))
+kicked = perturbed_cross_entropy(perturbation_along(1.0, 0.8))
 stretch, in_pixels = [], []
 for stage in ("before", "after"):
     if stage == "after":
         samlib.train(aimed.float(), x_train.float(), y_train, loss=kicked, progress=False)
     at = at_layer(aimed.double(), x_train, y_train)
-    dx = kick_between(at.weight, at.g, at.x, 0.8, 1.0) @ torch.linalg.pinv(at.weight).T
+    dx = dz_between(at.weight, at.g, at.x, 0.8, 1.0) @ torch.linalg.pinv(at.weight).T
     stretch.append(singular_range(at.weight)[1])
     in_pixels.append(dx.norm(dim=1).median().item())
     print(f"{stage} training: largest stretch {stretch[-1]:.1f}, kick {in_pixels[-1]:.2f} in pixels")

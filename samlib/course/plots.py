@@ -305,7 +305,7 @@ def plain_decades(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-class Climbs:
+class SharpnessCurves:
     """The loss of two networks on the way into one kind of direction, and beside it how far it rises in each kind.
 
     Args:
@@ -597,7 +597,7 @@ class Track:
 
 # ---- one layer, two spaces -------------------------------------------------------------------------------------------
 
-KICKS = {
+WHOSE = {
     "weights": {"color": BLUE, "linestyle": "--", "marker": "s"},
     "pixels": {"color": RED, "linestyle": "-.", "marker": "^"},
 }
@@ -628,7 +628,7 @@ class TwoSpaces:
             ax.set_aspect("equal")
             ax.set(xlim=(grid[0], grid[-1]), ylim=(grid[0], grid[-1]), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
             ax.set(xlabel=f"change of the first {names[plane]}", ylabel=f"change of the second {names[plane]}")
-            for who, look in KICKS.items():
+            for who, look in WHOSE.items():
                 plain = {"color": look["color"], "linestyle": look["linestyle"]}
                 self.sets[plane, who] = ax.plot([], [], linewidth=1.8, label=f"{who} reach", **plain)[0]
                 self.kicks[plane, who] = ax.plot(
@@ -639,7 +639,7 @@ class TwoSpaces:
 
     def show(self, plane: str, sets: dict[str, np.ndarray], kicks: dict[str, np.ndarray], title: str) -> None:
         """In one plane, {who: edge of what they reach, (2, n)} and {who: kick, (2,)}."""
-        for who in KICKS:
+        for who in WHOSE:
             self.sets[plane, who].set_data(*sets[who])
             self.kicks[plane, who].set_data(*np.stack([np.zeros(2), kicks[who]], axis=1))
         self.axes[plane].set_title(title, fontsize=10)
@@ -701,7 +701,7 @@ class Closing:
         self.line_ax.set_title(title, fontsize=10)
 
 
-class BatchKicks:
+class BatchPerturbations:
     """What a shared climb does to each example of a batch: an arrow for each, beside the arrow that it would like.
 
     Args:

@@ -30,7 +30,12 @@ from samlib.attacks import fgsm
 from samlib.checks import check_choice, check_count
 from samlib.data import load_digits, split
 from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, robust_accuracy, robust_curve
-from samlib.feature_training import Kick, kick_along, kick_of_batches, kicked_cross_entropy
+from samlib.feature_training import (
+    FeaturePerturbation,
+    perturbation_along,
+    perturbation_of_batches,
+    perturbed_cross_entropy,
+)
 from samlib.files import write_atomically
 from samlib.models import MODELS
 from samlib.training import train
@@ -95,8 +100,8 @@ def run_job(job: Job) -> dict[str, Any]:
         x, y, x_held_out, y_held_out = split(x, y, table.validation, seed=job.split)
     model = MODELS[job.setting.model](**job.setting.architecture, seed=job.seed)
     how = dict(job.setting.training)
-    if "kick" in how:
-        how["loss"] = kicked_cross_entropy(make_kick(**how.pop("kick")))
+    if "perturbation" in how:
+        how["loss"] = perturbed_cross_entropy(make_perturbation(**how.pop("perturbation")))
     history = train(model, x, y, **how, seed=job.seed, progress=False)
     measured = {"training accuracy": history["accuracy"][-1]} | table.measure(model, x_held_out, y_held_out)
     return {
@@ -108,9 +113,9 @@ def run_job(job: Job) -> dict[str, Any]:
     }
 
 
-def make_kick(**how: float) -> Kick:
-    """A kick from its numbers: alpha and r, or m and rho."""
-    return kick_along(**how) if "alpha" in how else kick_of_batches(**how)
+def make_perturbation(**how: float) -> FeaturePerturbation:
+    """A feature perturbation from its numbers: alpha and r, or m and rho."""
+    return perturbation_along(**how) if "alpha" in how else perturbation_of_batches(**how)
 
 
 # ---- what is measured ------------------------------------------------------------------------------------------------
@@ -219,16 +224,15 @@ LAYERS = {  # network: its function, architecture, epochs, first layer, the rest
 def layers_grid(net: str, rhos: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
     """SGD, and SAM on all layers, on the first alone, on all but the first."""
     _, _, epochs, first, rest, _ = LAYERS[net]
-    climbs = {"all": {}, "first": {"climb": first}, "rest": {"climb": rest}}
+    parts = {"all": {}, "first": {"perturb": first}, "rest": {"perturb": rest}}
     kinds = {"SGD": [{"method": "sgd", "epochs": epochs}]}
     return kinds | {
-        name: [{"method": "sam", "rho": rho, "epochs": epochs, **climb} for rho in rhos]
-        for name, climb in climbs.items()
+        name: [{"method": "sam", "rho": rho, "epochs": epochs, **part} for rho in rhos] for name, part in parts.items()
     }
 
 
 def layers_table(part: int) -> list[Setting]:
-    """Which layers climb, for a small MLP and a small ResNet: all with rho 0.4, and each with the rho that suits it."""
+    """Which layers SAM perturbs, for a small MLP and a small ResNet: all with rho 0.4, and each with the rho that suits it."""
     settings = []
     for net, (model, architecture, *_, measure) in LAYERS.items():
         settings += [
@@ -240,7 +244,7 @@ def layers_table(part: int) -> list[Setting]:
 
 
 def layers_tuning_table(_: int) -> list[Setting]:
-    """The grid on which each climb's rho is chosen; on the fast MLP the learning rate too."""
+    """The grid on which the rho of each choice of layers is chosen; on the fast MLP the learning rate too."""
     settings = []
     for net, (model, architecture, *_) in LAYERS.items():
         kinds = {f"{net} {name}": kinds for name, kinds in layers_grid(net, (0.1, 0.2, 0.4, 0.6)).items()}
@@ -249,11 +253,14 @@ def layers_tuning_table(_: int) -> list[Setting]:
 
 
 def alpha_grid(radii: Sequence[float]) -> dict[str, list[dict[str, Any]]]:
-    """Kicks of each example's first features from SAM's direction to the attack's, and SAM's in batches."""
+    """Perturbations of each example's first features, from SAM's direction to the attack's, and SAM's in batches."""
     along = {f"alpha {alpha:g}": {"alpha": alpha} for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)}
-    kinds = {name: [{"method": "sgd", "kick": {**kick, "r": r}} for r in radii] for name, kick in along.items()}
+    kinds = {
+        name: [{"method": "sgd", "perturbation": {**direction, "r": r}} for r in radii]
+        for name, direction in along.items()
+    }
     return kinds | {
-        f"batches of {m}": [{"method": "sgd", "kick": {"m": m, "rho": rho}} for rho in radii] for m in (8, 128)
+        f"batches of {m}": [{"method": "sgd", "perturbation": {"m": m, "rho": rho}} for rho in radii] for m in (8, 128)
     }
 
 
@@ -403,7 +410,7 @@ def lines(content: dict[str, Any]) -> str:
 
 
 def protocol(table: Table) -> dict[str, Any]:
-    """How a table's networks were trained and measured. A setting that was tuned for each split stands there for each."""
+    """How a table's networks were trained and measured. A setting that was tuned for each split is given for each."""
     variants: dict[str, dict[str, Any]] = {}
     for part in table.splits:
         for setting in table.settings(part):

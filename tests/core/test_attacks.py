@@ -172,7 +172,7 @@ def test_more_steps_and_restarts_never_break_fewer_images(trained, digits):
     assert three.sum() > one.sum()
 
 
-def test_restarts_touch_only_examples_that_still_stand(trained, digits):
+def test_restarts_touch_only_examples_that_are_still_robust(trained, digits):
     x, y, model = digits[2], digits[3], trained["sgd"]
     first = pgd(model, x, y, 0.1, steps=3)
     broken = model(first).argmax(1) != y
@@ -323,7 +323,7 @@ def test_margin_restarts_are_judged_by_success(trained, digits):
 # ---- APGD and Square -------------------------------------------------------------------------------------------------
 
 
-def stands(model, x_adv, y):
+def robust(model, x_adv, y):
     with torch.no_grad():
         return model(x_adv).argmax(1) == y
 
@@ -365,8 +365,8 @@ def test_more_of_apgd_or_square_never_ends_lower(trained, digits, norm, eps):
         if attack is apgd:
             values = [margin(model(x_adv), y) for x_adv in (start, end)]
             assert (values[1] >= values[0] - 1e-6)[values[1] <= 0].all()
-        assert not (stands(model, end, y) & ~stands(model, start, y)).any()
-        assert stands(model, end, y).sum() < stands(model, x, y).sum()
+        assert not (robust(model, end, y) & ~robust(model, start, y)).any()
+        assert robust(model, end, y).sum() < robust(model, x, y).sum()
 
 
 @pytest.mark.parametrize("name", ["sgd", "sam", "at"])
@@ -374,17 +374,17 @@ def test_more_of_apgd_or_square_never_ends_lower(trained, digits, norm, eps):
 def test_apgd_is_no_weaker_than_pgd_at_equal_cost_and_square_is_weaker_than_both(trained, digits, name, norm, eps):
     x, y, model = digits[2], digits[3], trained[name]
     by_apgd, by_pgd = (
-        stands(model, attack(model, x, y, eps, norm, steps=25, loss="margin"), y).sum().item() for attack in (apgd, pgd)
+        robust(model, attack(model, x, y, eps, norm, steps=25, loss="margin"), y).sum().item() for attack in (apgd, pgd)
     )
     assert by_apgd <= by_pgd + 2
-    by_square = stands(model, square(model, x, y, eps, norm, queries=300), y).sum().item()
-    assert by_apgd - 2 <= by_square < 0.99 * stands(model, x, y).sum().item()
+    by_square = robust(model, square(model, x, y, eps, norm, queries=300), y).sum().item()
+    assert by_apgd - 2 <= by_square < 0.99 * robust(model, x, y).sum().item()
 
 
 def test_apgd_takes_few_steps_well_where_pgd_with_tiny_steps_does_not(trained, digits):
     x, y, model = digits[2], digits[3], trained["sgd"]
     tiny = pgd(model, x, y, 0.125, steps=10, step_size=0.125 / 40, random_start=False)
-    assert stands(model, apgd(model, x, y, 0.125, steps=10), y).sum() < stands(model, tiny, y).sum() - 30
+    assert robust(model, apgd(model, x, y, 0.125, steps=10), y).sum() < robust(model, tiny, y).sum() - 30
 
 
 @pytest.mark.parametrize(("norm", "eps"), NORMS)
@@ -401,12 +401,12 @@ def test_apgd_and_square_are_as_strong_as_those_of_torchattacks(trained, digits,
         wide = nn.Sequential(nn.AvgPool2d(2), model)
         peer = torchattacks.Square(wide, norm=theirs, eps=2 * eps, n_queries=200)
         left = [
-            stands(wide, x_adv, y[:100]).sum().item()
+            robust(wide, x_adv, y[:100]).sum().item()
             for x_adv in (peer(image, y[:100]).clamp(0, 1), square(wide, image, y[:100], 2 * eps, norm, queries=200))
         ]
         assert left[1] <= left[0] + 3
     for peer, ours in pairs:
-        assert stands(model, ours, y).sum() <= stands(model, peer(x, y).clamp(0, 1), y).sum() + 3
+        assert robust(model, ours, y).sum() <= robust(model, peer(x, y).clamp(0, 1), y).sum() + 3
 
 
 @pytest.mark.parametrize("attack", [apgd, square])
@@ -466,7 +466,7 @@ def test_on_a_linear_model_apgd_succeeds_just_beyond_the_optimum(norm, device):
     optimum = score.abs() / (w.abs().sum() if norm == "linf" else w.norm()).to(device)
     for factor, broken in [(0.95, False), (1.05, True)]:
         for loss in ("ce", "margin"):
-            assert (stands(model, apgd(model, x, y, factor * optimum, norm, loss=loss), y) != broken).all()
+            assert (robust(model, apgd(model, x, y, factor * optimum, norm, loss=loss), y) != broken).all()
         if norm == "linf":  # the optimum is a corner of the cube, and random search goes from corner to corner
-            found = ~stands(model, square(model, x, y, factor * 1.05 * optimum, norm, queries=2000), y)
+            found = ~robust(model, square(model, x, y, factor * 1.05 * optimum, norm, queries=2000), y)
             assert found.float().mean() > 0.9 if broken else not found.any()

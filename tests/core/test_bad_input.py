@@ -12,7 +12,7 @@ from torch import nn
 
 import samlib
 from samlib.course import results
-from samlib.evaluation import Attack, survivors
+from samlib.evaluation import Attack, robust_mask
 
 X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(6)
@@ -154,7 +154,7 @@ ATTACKS = {
     "square": samlib.square,
     "evaluate": samlib.evaluate,
     "robust_accuracy": samlib.robust_accuracy,
-    "survivors": survivors,
+    "robust_mask": robust_mask,
 }
 
 
@@ -246,7 +246,7 @@ def test_settings_of_an_evaluation_that_are_none(model, device, make, error, mes
     [
         ("SAM", {}, ValueError, r"method is 'SAM'; it must be one of.*Did you mean 'sam'"),
         ("adversarial", {}, ValueError, r"method is 'adversarial'; it must be one of 'sgd', 'sam', 'at'"),
-        ("sam", {}, ValueError, r"method 'sam' needs rho, the length of the climb"),
+        ("sam", {}, ValueError, r"method 'sam' needs rho, the length of the perturbation"),
         ("at", {}, ValueError, r"method 'at' needs eps"),
         ("at+sam", {"eps": 0.1}, ValueError, r"method 'at\+sam' needs rho"),
         ("input_noise", {}, ValueError, r"method 'input_noise' needs sigma"),
@@ -256,8 +256,8 @@ def test_settings_of_an_evaluation_that_are_none(model, device, make, error, mes
         ("at", {"eps": math.nan}, ValueError, r"eps is nan"),
         ("at", {"eps": 0.1, "norm": "l1"}, ValueError, r"norm is 'l1'"),
         ("at", {"eps": 0.1, "attack_steps": 0}, ValueError, r"attack_steps is 0"),
-        ("sam", {"rho": 0.1, "climb": ["fc3"]}, ValueError, r"climb is 'fc3'; it must be one of 'fc1', 'fc2'"),
-        ("sgd", {"climb": ["fc1"]}, ValueError, r"climb is given, but method 'sgd' does not climb"),
+        ("sam", {"rho": 0.1, "perturb": ["fc3"]}, ValueError, r"perturb is 'fc3'; it must be one of 'fc1', 'fc2'"),
+        ("sgd", {"perturb": ["fc1"]}, ValueError, r"perturb is given, but method 'sgd' perturbs no weights"),
         ("sgd", {"epochs": 0}, ValueError, r"epochs is 0"),
         ("sgd", {"batch_size": 0}, ValueError, r"batch_size is 0"),
         ("sgd", {"lr": 0.0}, ValueError, r"lr is 0.0; it must be a finite number in \(0, inf\]"),

@@ -127,7 +127,7 @@ def test_weight_equivalent_is_exact_and_of_least_norm(device, seed, m, n):
 def test_p1_the_least_weights_that_move_a_feature(device, seed, m, n):
     draw = Draw(seed, device)
     dz, x = draw(m), draw(n)
-    d_weight = duality.weights_that_move(dz, x)
+    d_weight = duality.d_weight_for_dz(dz, x)
     assert close(d_weight @ x, dz)
     assert close(d_weight.norm(), dz.norm() / x.norm())
 
@@ -137,7 +137,7 @@ def test_p1_weights_reach_the_ball_and_nothing_else(device, draw):
         m, n, rho = draw.integer(1, 6), draw.integer(1, 8), draw.uniform(0.01, 3)
         x, d_weight = draw(n), draw(m, n)
         d_weight *= rho / d_weight.norm()
-        radius = duality.kick_by_weights(draw(m), x, rho).norm()
+        radius = duality.dz_by_weights(draw(m), x, rho).norm()
         assert (d_weight @ x).norm() <= radius * (1 + 1e-12)
         assert close(radius, rho * x.norm())
 
@@ -162,26 +162,26 @@ def test_singular_range_is_zero_below_where_outputs_are_combinations_of_others(d
 
 @many_shapes
 @given(seeds, widths, widths, st.floats(0.01, 5), st.booleans())
-def test_kicks_are_the_steepest_points_of_ball_and_ellipsoid(device, seed, m, n, radius, bias):
+def test_dz_are_the_steepest_points_of_ball_and_ellipsoid(device, seed, m, n, radius, bias):
     draw = Draw(seed, device)
     weight, g, x = draw(m, n), draw(4, m), draw(4, n)
     length = (x.square().sum(1) + bias).sqrt()
-    by_weights = duality.kick_by_weights(g, x, radius, bias)
+    by_weights = duality.dz_by_weights(g, x, radius, bias)
     assert close((by_weights * g).sum(1), radius * length * g.norm(dim=1))  # Cauchy-Schwarz with equality
     assert close(by_weights.norm(dim=1), radius * length)
-    by_input = duality.kick_by_input(weight, g, radius)
+    by_input = duality.dz_by_input(weight, g, radius)
     assert close((by_input * g).sum(1), radius * (g @ weight).norm(dim=1))
     steps = draw(50, n)
     steps *= radius / steps.norm(dim=1, keepdim=True)
     assert (g @ (steps @ weight.T).T <= (by_input * g).sum(1, keepdim=True) * (1 + 1e-9) + 1e-12).all()
 
 
-def test_kicks_for_a_circle_of_gradients_draw_circle_and_ellipse(device, draw):
+def test_dz_for_a_circle_of_gradients_draw_circle_and_ellipse(device, draw):
     angles = torch.linspace(0, 2 * math.pi, 33, dtype=torch.float64, device=device)
     circle = torch.stack([angles.cos(), angles.sin()], 1)
     weight, x = draw(2, 5), draw(5)
-    assert close(duality.kick_by_weights(circle, x, 0.5).norm(dim=1), (0.5 * x.norm()).expand(33))
-    ellipse = duality.kick_by_input(weight, circle, 0.5)
+    assert close(duality.dz_by_weights(circle, x, 0.5).norm(dim=1), (0.5 * x.norm()).expand(33))
+    ellipse = duality.dz_by_input(weight, circle, 0.5)
     # On the boundary of W times a ball of radius .5: the shortest input that reaches each point has length .5.
     assert close((ellipse @ torch.linalg.pinv(weight).T).norm(dim=1), torch.full_like(angles, 0.5))
 
@@ -234,8 +234,8 @@ def test_p2_the_search_finds_the_three_numbers_of_a_linear_readout(device, draw)
             here + radius / low * (weight.T @ v).norm(),
         ]
         assert close(torch.tensor(found[:3], dtype=torch.float64, device=device), torch.stack(exact))
-        assert close(found.kicks[1], duality.kick_by_weights(v, x, rho))
-        assert close(found.kicks[0], duality.kick_by_input(weight, v, float(radius) / high))
+        assert close(found.dz[1], duality.dz_by_weights(v, x, rho))
+        assert close(found.dz[0], duality.dz_by_input(weight, v, float(radius) / high))
 
 
 def test_p2_the_search_agrees_with_a_fine_grid_in_the_plane(device, draw):
@@ -287,7 +287,7 @@ def test_p2_the_right_side_needs_full_row_rank(device):
     assert found.lower == pytest.approx(0, abs=1e-12)
     assert found.value == pytest.approx(0.5 * math.sqrt(3) * math.sqrt(2))
     assert found.upper == math.inf
-    assert found.kicks[2].isnan().all()
+    assert found.dz[2].isnan().all()
 
 
 def test_p2_closes_as_the_condition_number_goes_to_one(device, draw):
@@ -373,12 +373,12 @@ def test_nothing_within_the_certificate_flips_and_something_beyond_does(device, 
         assert torch.equal(own_classes(model, x_adv), y)
     assert not torch.equal(own_classes(model, samlib.pgd(model, x, y, 50 * found.eps, norm="l2", loss="margin")), y)
 
-    # The same in the weights, with the steepest kick of each example and with random ones.
+    # The same in the weights, with the steepest dz of each example and with random ones.
     layer = duality.at_layer(model, x, y, loss="margin")
     rest = nn.Sequential(*duality.mlp_parts(model)[2])
     for direction in [layer.g, *(draw(100, layer.z.shape[1]) for _ in range(10))]:
-        kicks = duality.kick_by_weights(direction, layer.x, 1.0) * found.rho[:, None] * 0.9999
-        assert torch.equal(rest(layer.z + kicks).argmax(1), y)
+        moves = duality.dz_by_weights(direction, layer.x, 1.0) * found.rho[:, None] * 0.9999
+        assert torch.equal(rest(layer.z + moves).argmax(1), y)
 
 
 @torch.no_grad()
@@ -432,25 +432,25 @@ def test_the_certificate_of_wrong_and_of_unreachable_images(device, draw):
 
 @many_shapes
 @given(seeds, widths, widths, st.floats(0.01, 5), st.booleans())
-def test_p3_one_examples_climb_is_the_steepest_kick_of_its_feature(device, seed, m, n, rho, bias):
+def test_p3_one_examples_ascent_step_is_the_steepest_dz_of_its_feature(device, seed, m, n, rho, bias):
     draw = Draw(seed, device)
     g, x = draw(m), draw(n)
     d_weight, d_bias = duality.sam_step(g, x, rho, bias)
     length = (x.square().sum() + bias).sqrt()
     assert close(d_weight, rho * torch.outer(g, x) / (g.norm() * length))
-    assert close(duality.sam_kicks(g, x, rho, bias), rho * length * g / g.norm())
-    assert close(duality.sam_kicks(g, x, rho, bias), duality.kick_by_weights(g, x, rho, bias))
+    assert close(duality.dz_by_sam_step(g, x, rho, bias), rho * length * g / g.norm())
+    assert close(duality.dz_by_sam_step(g, x, rho, bias), duality.dz_by_weights(g, x, rho, bias))
     total = d_weight.square().sum() + (d_bias.square().sum() if bias else 0)
     assert math.sqrt(total) == pytest.approx(rho)
     assert (d_bias is None) == (not bias)
 
 
-def test_p3_no_weights_in_the_ball_kick_harder(device, draw):
+def test_p3_no_weights_in_the_ball_move_z_further(device, draw):
     for _ in range(CASES):
         m, n, rho = draw.integer(1, 6), draw.integer(1, 8), draw.uniform(0.01, 3)
         g, x, d_weight = draw(m), draw(n), draw(m, n)
         d_weight *= rho / d_weight.norm()
-        assert g @ d_weight @ x <= g @ duality.sam_kicks(g, x, rho) * (1 + 1e-12)
+        assert g @ d_weight @ x <= g @ duality.dz_by_sam_step(g, x, rho) * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -468,7 +468,7 @@ def test_p3_and_p6_are_what_samlibs_sam_does_to_a_network(device, draw, batch):
     assert close(model.fc1.weight - before.fc1.weight, d_weight, 1e-8)
     assert close(model.fc1.bias - before.fc1.bias, d_bias, 1e-8)
     moved = duality.at_layer(model, x, y)
-    assert close(moved.z - layer.z, duality.sam_kicks(layer.g, layer.x, 0.3, bias=True), 1e-8)
+    assert close(moved.z - layer.z, duality.dz_by_sam_step(layer.g, layer.x, 0.3, bias=True), 1e-8)
 
 
 @many_shapes
@@ -479,8 +479,8 @@ def test_p6_the_batch_formula(device, seed, m, n, batch, rho, bias):
     similarity = x @ x.T + bias
     total = sum(torch.outer(g[i], torch.cat([x[i], x.new_full((1,), float(bias))])) for i in range(batch))
     wanted = torch.stack([rho * (similarity[:, j, None] * g).sum(0) / total.norm() for j in range(batch)])
-    assert close(duality.sam_kicks(g, x, rho, bias), wanted)
-    assert close(duality.sam_kicks(7 * g, x, rho, bias), wanted)  # sum or mean of the losses
+    assert close(duality.dz_by_sam_step(g, x, rho, bias), wanted)
+    assert close(duality.dz_by_sam_step(7 * g, x, rho, bias), wanted)  # sum or mean of the losses
 
 
 @many_shapes
@@ -488,20 +488,20 @@ def test_p6_the_batch_formula(device, seed, m, n, batch, rho, bias):
 def test_p6_orthogonal_inputs_share_the_length(device, seed, m, batch, length, rho):
     draw = Draw(seed, device)
     x = length * torch.linalg.qr(draw(batch + 2, batch))[0].T
-    kicks = duality.sam_kicks(draw(batch, m), x, rho)
-    assert math.sqrt(float(kicks.square().sum(1).mean())) == pytest.approx(rho * length / math.sqrt(batch))
+    moves = duality.dz_by_sam_step(draw(batch, m), x, rho)
+    assert math.sqrt(float(moves.square().sum(1).mean())) == pytest.approx(rho * length / math.sqrt(batch))
 
 
 @many_shapes
 @given(seeds, st.integers(1, 6), widths, st.integers(2, 9))
-def test_p6_inputs_along_one_ray_are_all_kicked_one_way(device, seed, m, n, batch):
+def test_p6_inputs_along_one_ray_are_all_moved_one_way(device, seed, m, n, batch):
     draw = Draw(seed, device)
     lengths = draw(batch).abs() + 0.1
     g = draw(batch, m)
-    kicks = duality.sam_kicks(g, lengths[:, None] * draw(n), 0.5)
+    moves = duality.dz_by_sam_step(g, lengths[:, None] * draw(n), 0.5)
     direction = (lengths[:, None] * g).sum(0)
-    assert close(kicks / kicks.norm(dim=1, keepdim=True), (direction / direction.norm()).expand(batch, m))
-    assert torch.equal(duality.downhill(g, kicks), g @ direction < 0)
+    assert close(moves / moves.norm(dim=1, keepdim=True), (direction / direction.norm()).expand(batch, m))
+    assert torch.equal(duality.downhill(g, moves), g @ direction < 0)
 
 
 @pytest.mark.parametrize("features", [2, 10, 48])
@@ -510,19 +510,19 @@ def test_p6_the_share_that_goes_downhill_falls_with_the_number_of_features(devic
     shares = []
     for _ in range(400):
         g = draw(64, features)
-        shares.append(duality.downhill(g, duality.sam_kicks(g, torch.ones_like(g[:, :1]), 0.1)).double().mean())
+        shares.append(duality.downhill(g, duality.dz_by_sam_step(g, torch.ones_like(g[:, :1]), 0.1)).double().mean())
     expected = torch.special.ndtr(-draw(20_000, features).norm(dim=1) / math.sqrt(63)).mean()
     assert float(torch.stack(shares).mean()) == pytest.approx(float(expected), abs=0.01)
 
 
-def test_a_zero_gradient_gives_no_kick_and_a_tiny_one_a_whole_one(device):
+def test_a_zero_gradient_gives_no_dz_and_a_tiny_one_a_whole_one(device):
     zero, x = torch.zeros(2, 3, device=device), torch.ones(2, 4, device=device)
-    assert not duality.kick_by_weights(zero, x, 1.0).any()
-    assert not duality.sam_kicks(zero, x, 1.0, bias=True).any()
-    assert not duality.kick_between(torch.ones(3, 4, device=device), zero, x, 1.0, 0.5).any()
+    assert not duality.dz_by_weights(zero, x, 1.0).any()
+    assert not duality.dz_by_sam_step(zero, x, 1.0, bias=True).any()
+    assert not duality.dz_between(torch.ones(3, 4, device=device), zero, x, 1.0, 0.5).any()
     tiny = torch.full((3,), 1e-30, device=device)  # its squares underflow in float32
-    assert float(duality.kick_by_weights(tiny, x[0], 0.5).norm()) == pytest.approx(1.0, rel=1e-5)
-    assert float(duality.sam_kicks(tiny, x[0], 0.5).norm()) == pytest.approx(1.0, rel=1e-5)
+    assert float(duality.dz_by_weights(tiny, x[0], 0.5).norm()) == pytest.approx(1.0, rel=1e-5)
+    assert float(duality.dz_by_sam_step(tiny, x[0], 0.5).norm()) == pytest.approx(1.0, rel=1e-5)
 
 
 # ---- alpha -----------------------------------------------------------------------------------------------------------
@@ -539,23 +539,23 @@ def test_alpha_is_a_matrix_power_of_fixed_length(device, seed, m, n, batch, alph
     if alpha == 0:
         powers = torch.ones_like(values)
     direction = g @ (vectors * powers @ vectors.T).T
-    kick = duality.kick_between(weight, g, x, r, alpha)
-    assert close(kick.norm(dim=1), r * x.norm(dim=1))
-    assert close(kick, r * x.norm(dim=1, keepdim=True) * direction / direction.norm(dim=1, keepdim=True), 1e-6)
+    found = duality.dz_between(weight, g, x, r, alpha)
+    assert close(found.norm(dim=1), r * x.norm(dim=1))
+    assert close(found, r * x.norm(dim=1, keepdim=True) * direction / direction.norm(dim=1, keepdim=True), 1e-6)
 
 
-def test_alpha_goes_from_sams_kick_to_the_attacks(device, draw):
+def test_alpha_goes_from_sams_dz_to_the_attacks(device, draw):
     for _ in range(200):
         weight = draw.layer()
         m, n = weight.shape
         g, x, rho = draw(m), draw(n), draw.uniform(0.01, 2)
-        assert close(duality.kick_between(weight, g, x, rho, 0), duality.sam_kicks(g, x, rho))
-        attack = duality.kick_by_input(weight, g, 1.0)
-        kick = duality.kick_between(weight, g, x, rho, 1)
-        assert close(kick / kick.norm(), attack / attack.norm(), 1e-7)
+        assert close(duality.dz_between(weight, g, x, rho, 0), duality.dz_by_sam_step(g, x, rho))
+        attack = duality.dz_by_input(weight, g, 1.0)
+        found = duality.dz_between(weight, g, x, rho, 1)
+        assert close(found / found.norm(), attack / attack.norm(), 1e-7)
         # The nearer to the attack's direction, the less input it costs for its length.
         cost = [
-            float((torch.linalg.pinv(weight) @ duality.kick_between(weight, g, x, rho, a)).norm())
+            float((torch.linalg.pinv(weight) @ duality.dz_between(weight, g, x, rho, a)).norm())
             for a in (0.25, 0.5, 1, 2)
         ]
         assert all(a >= b * (1 - 1e-6) for a, b in itertools.pairwise(cost))
@@ -564,8 +564,8 @@ def test_alpha_goes_from_sams_kick_to_the_attacks(device, draw):
 def test_alpha_keeps_numbers_below_rounding_out(device, draw):
     """Equal outputs: a singular value of 1e-16 to the power of .04 would count for a quarter."""
     weight = draw(1, 5).expand(3, 5).contiguous()
-    kick = duality.kick_between(weight, draw(3), draw(5), 1.0, 0.02)
-    assert close(kick, kick.mean().expand(3))
+    found = duality.dz_between(weight, draw(3), draw(5), 1.0, 0.02)
+    assert close(found, found.mean().expand(3))
 
 
 # ---- P4 --------------------------------------------------------------------------------------------------------------
@@ -754,17 +754,17 @@ IMAGES, LABELS = torch.full((2, 1, 8, 8), 0.5), torch.tensor([0, 1])
         (lambda: duality.weight_equivalent(W, X, X[None]), ValueError, r"x has shape \(1, 4\)"),
         (lambda: duality.weight_equivalent(W, V, X), ValueError, r"dx has shape \(3,\); it must be \(4,\)"),
         (lambda: duality.weight_equivalent(W, X, 0 * X), ValueError, "x is zero"),
-        (lambda: duality.weights_that_move(V, 0 * X), ValueError, "x is zero"),
+        (lambda: duality.d_weight_for_dz(V, 0 * X), ValueError, "x is zero"),
         (lambda: duality.singular_range(W[:0]), ValueError, r"weight has shape \(0, 4\)"),
-        (lambda: duality.kick_by_weights(V, X, -1.0), ValueError, "rho is -1"),
-        (lambda: duality.kick_by_weights(V, X[None], 1.0), ValueError, r"x has shape \(1, 4\)"),
-        (lambda: duality.kick_by_weights(V.expand(2, 3), X.expand(5, 4), 1.0), ValueError, r"must be \(2, n\)"),
-        (lambda: duality.kick_by_input(W, X, 1.0), ValueError, r"g has shape \(4,\)"),
-        (lambda: duality.kick_by_input(W, V, math.nan), ValueError, "r is nan"),
-        (lambda: duality.kick_between(W, V, X, 1.0, -0.5), ValueError, "alpha is -0.5"),
-        (lambda: duality.kick_between(W, V, V, 1.0, 0.5), ValueError, r"x has shape \(3,\)"),
+        (lambda: duality.dz_by_weights(V, X, -1.0), ValueError, "rho is -1"),
+        (lambda: duality.dz_by_weights(V, X[None], 1.0), ValueError, r"x has shape \(1, 4\)"),
+        (lambda: duality.dz_by_weights(V.expand(2, 3), X.expand(5, 4), 1.0), ValueError, r"must be \(2, n\)"),
+        (lambda: duality.dz_by_input(W, X, 1.0), ValueError, r"g has shape \(4,\)"),
+        (lambda: duality.dz_by_input(W, V, math.nan), ValueError, "r is nan"),
+        (lambda: duality.dz_between(W, V, X, 1.0, -0.5), ValueError, "alpha is -0.5"),
+        (lambda: duality.dz_between(W, V, V, 1.0, 0.5), ValueError, r"x has shape \(3,\)"),
         (lambda: duality.sam_step(V.expand(2, 3), X, 1.0), ValueError, r"x has shape \(4,\); it must be \(2, n\)"),
-        (lambda: duality.sam_kicks(V, X, "big"), TypeError, "rho is 'big'"),
+        (lambda: duality.dz_by_sam_step(V, X, "big"), TypeError, "rho is 'big'"),
         (lambda: duality.downhill(V, X), ValueError, r"dz has shape \(4,\); it must be \(3,\)"),
         (lambda: duality.gradient_sandwich(W, V, X[None]), ValueError, r"x has shape \(1, 4\)"),
         (lambda: duality.euler_sides(W, X, X), ValueError, r"g has shape \(4,\)"),

@@ -1,4 +1,4 @@
-"""Clean and robust accuracy: strength, survivors only, the same numbers for every batch size, interruption, odd models."""
+"""Clean and robust accuracy: strength, only robust images attacked again, the same numbers for every batch size, interruption, odd models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import samlib
 from samlib import masking
 from samlib.balls import make_ball, project_pixels
 from samlib.course import results
-from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, evaluate, robust_accuracy, robust_curve, survivors
+from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
 
 QUICK = (Attack("ce", steps=5, kind="apgd"), Attack("margin", steps=4, targets=2, kind="apgd"))
 EVERY_KIND = (
@@ -111,19 +111,19 @@ def test_noise_inside_the_model_does_not_make_it_robust(trained, some):
     assert robust_accuracy(noisy, *some, 0.125, budget="quick") <= robust_accuracy(trained["sgd"], *some, 0.125) + 0.05
 
 
-def test_an_example_survives_only_if_no_attack_of_the_union_breaks_it(trained, digits):
+def test_an_example_is_robust_only_if_no_attack_of_the_union_breaks_it(trained, digits):
     x, y = digits[2][:200], digits[3][:200]
     attacks = (Attack("ce"), Attack("margin"))
-    alone = [survivors(trained["sam"], x, y, 0.125, attacks=[attack]) for attack in attacks]
-    both = survivors(trained["sam"], x, y, 0.125, attacks=attacks)
+    alone = [robust_mask(trained["sam"], x, y, 0.125, attacks=[attack]) for attack in attacks]
+    both = robust_mask(trained["sam"], x, y, 0.125, attacks=attacks)
     assert (both <= alone[0]).all()
     assert both.sum() <= min(a.sum() for a in alone) + 1  # the second attack draws other starts here than alone
 
 
-# ---- survivors only, and the report ----------------------------------------------------------------------------------
+# ---- only robust images, and the report ----------------------------------------------------------------------------------
 
 
-def test_later_attacks_see_only_survivors_and_the_report_counts_what_was_done(trained, digits):
+def test_later_attacks_see_only_robust_images_and_the_report_counts_what_was_done(trained, digits):
     x, y, model = digits[2], digits[3], trained["sgd"]
     sizes = []
     handle = model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
@@ -134,7 +134,7 @@ def test_later_attacks_see_only_survivors_and_the_report_counts_what_was_done(tr
     assert first.tried == correct
     assert second.tried == correct - first.broke
     assert report.robust == pytest.approx((second.tried - second.broke) / len(x))
-    assert int(report.stands.sum()) == second.tried - second.broke
+    assert int(report.robust_mask.sum()) == second.tried - second.broke
     assert first.forward == 11 * correct  # nine steps, the last iterate, and the judgement
     assert first.backward == 9 * correct
     assert sum(sizes) == len(x) + 2 * 64 + sum(row.forward for row in report.attacks)
@@ -167,7 +167,7 @@ def test_targets_cover_the_likely_wrong_classes_and_never_the_label(digits, devi
 
     x, y = digits[2][:5], torch.zeros(5, dtype=torch.long, device=device)
     report = evaluate(ThreeClasses(), x, y, 0.1, attacks=[Attack("margin", steps=3, targets=9)])
-    assert report.stands.all()
+    assert report.robust_mask.all()
     assert report.attacks[0].backward == 2 * 3 * 5  # two wrong classes
 
 
@@ -185,7 +185,7 @@ def test_the_batch_size_changes_nothing(trained, some, norm, device):
     assert 0 < whole.robust < whole.clean
     for batch_size in (7, 50):
         parts = evaluate(model, x, y, eps, norm, attacks=EVERY_KIND, batch_size=batch_size)
-        assert torch.equal(parts.stands, whole.stands)
+        assert torch.equal(parts.robust_mask, whole.robust_mask)
         assert [row.broke for row in parts.attacks] == [row.broke for row in whole.attacks]
 
 
@@ -193,12 +193,12 @@ def test_the_seed_decides_and_no_global_generator_is_touched(trained, digits, de
     x, y, model = digits[2], digits[3], trained["sgd"]
     before = torch.get_rng_state()
 
-    def stand(seed=None):
+    def robust(seed=None):
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        return survivors(model, x, y, 0.11, attacks=[Attack("ce", steps=1, kind="apgd")], generator=generator)
+        return robust_mask(model, x, y, 0.11, attacks=[Attack("ce", steps=1, kind="apgd")], generator=generator)
 
-    assert torch.equal(stand(), stand(0))
-    assert not torch.equal(stand(0), stand(1))
+    assert torch.equal(robust(), robust(0))
+    assert not torch.equal(robust(0), robust(1))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -207,8 +207,8 @@ def test_each_example_may_have_its_own_eps(trained, digits, device):
     eps = torch.zeros(100, device=device)
     eps[50:] = 0.5
     report = evaluate(trained["sgd"], x, y, eps)
-    assert report.stands[:50].float().mean() > 0.9
-    assert not report.stands[50:].any()
+    assert report.robust_mask[:50].float().mean() > 0.9
+    assert not report.robust_mask[50:].any()
     assert "eps 0 to 0.5" in str(report)
 
 
@@ -280,7 +280,7 @@ class Interrupts(nn.Module):
 
 
 def same(first, second):
-    return torch.equal(first.stands, second.stands) and [
+    return torch.equal(first.robust_mask, second.robust_mask) and [
         (row.tried, row.broke, row.forward, row.backward) for row in first.attacks
     ] == [(row.tried, row.broke, row.forward, row.backward) for row in second.attacks]
 
@@ -323,7 +323,7 @@ torch.set_num_threads(1)
 x, y = (part[:200] for part in samlib.load_digits()[2:])
 attacks = [Attack("ce", steps=300), Attack("margin", steps=300)]
 report = samlib.evaluate(samlib.mlp(), x, y, 0.001, attacks=attacks, batch_size=10, checkpoint=sys.argv[1])
-torch.save([report.stands, [row.forward for row in report.attacks]], sys.argv[2])
+torch.save([report.robust_mask, [row.forward for row in report.attacks]], sys.argv[2])
 """
 
 
@@ -408,7 +408,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(trained, some):
     model = Picky(trained["sgd"], range(33, 1000), RuntimeError("MPS backend out of memory"))
     expected = evaluate(trained["sgd"], *some, 0.125, attacks=EVERY_KIND)
     probe = Picky(trained["sgd"], range(65, 1000), RuntimeError("MPS backend out of memory"))
-    assert torch.equal(evaluate(probe, *some, 0.125, attacks=EVERY_KIND).stands, expected.stands)
+    assert torch.equal(evaluate(probe, *some, 0.125, attacks=EVERY_KIND).robust_mask, expected.robust_mask)
     assert accuracy(model, *some) == expected.clean
     assert 30 in model.seen  # 120, 60, then 30
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -1,4 +1,4 @@
-"""Training on kicked features is SAM at one end and an attack at the other."""
+"""Training on perturbed features is SAM at one end and an attack at the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import samlib
-from samlib.feature_training import kick_along, kick_of_batches, kicked_cross_entropy
+from samlib.feature_training import perturbation_along, perturbation_of_batches, perturbed_cross_entropy
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def gradients(model, loss):
     return [p.grad.clone() for p in model.parameters()]
 
 
-def test_a_kick_of_length_zero_is_the_usual_loss(net, batch):
+def test_a_perturbation_of_length_zero_is_the_usual_loss(net, batch):
     x, y = batch
-    for kick in (kick_along(0.0, 0.0), kick_along(1.0, 0.0), kick_of_batches(4, 0.0)):
-        loss, logits = kicked_cross_entropy(kick)(net, x, y)
+    for perturbation in (perturbation_along(0.0, 0.0), perturbation_along(1.0, 0.0), perturbation_of_batches(4, 0.0)):
+        loss, logits = perturbed_cross_entropy(perturbation)(net, x, y)
         torch.testing.assert_close(loss, F.cross_entropy(net(x), y))
         torch.testing.assert_close(logits, net(x).detach())
 
 
 @pytest.mark.parametrize("m", [1, 16])
 def test_alpha_zero_and_one_batch_are_sams_gradient(net, batch, m):
-    """SAM that climbs in the first layer's weights alone, on m examples at once; compared gradient by gradient."""
+    """SAM that perturbs the first layer's weights alone, on m examples at once; compared gradient by gradient."""
     x, y = batch
     expected = [torch.zeros_like(p) for p in net.parameters()]
     sam = samlib.SAM(
@@ -51,9 +51,9 @@ def test_alpha_zero_and_one_batch_are_sams_gradient(net, batch, m):
         (F.cross_entropy(net(part[0]), part[1]) * len(part[0]) / len(x)).backward()
         expected = [e + p.grad for e, p in zip(expected, net.parameters(), strict=True)]
         sam.restore()
-    kicks = [kick_of_batches(m, 0.3)] + ([kick_along(0.0, 0.3)] if m == 1 else [])
-    for kick in kicks:
-        found = gradients(net, kicked_cross_entropy(kick)(net, x, y)[0])
+    perturbations = [perturbation_of_batches(m, 0.3)] + ([perturbation_along(0.0, 0.3)] if m == 1 else [])
+    for perturbation in perturbations:
+        found = gradients(net, perturbed_cross_entropy(perturbation)(net, x, y)[0])
         for ours, theirs in zip(found, expected, strict=True):
             torch.testing.assert_close(ours, theirs)
 
@@ -65,16 +65,16 @@ def others(net):
 def test_alpha_one_moves_the_features_where_an_l2_attack_on_the_pixels_moves_them(net, batch):
     x, y = batch
     layer = samlib.duality.at_layer(net, x, y, "fc1")
-    dz = kick_along(1.0, 0.2)(layer.weight, layer.g, layer.x)
+    dz = perturbation_along(1.0, 0.2)(layer.weight, layer.g, layer.x)
     by_pixels = (layer.g @ layer.weight) @ layer.weight.T  # W dx with dx along the input gradient W^T g
     cosine = F.cosine_similarity(dz, by_pixels)
     torch.testing.assert_close(cosine, torch.ones_like(cosine))
     torch.testing.assert_close(dz.norm(dim=1), 0.2 * layer.x.norm(dim=1))
 
 
-def test_training_on_kicked_features_lowers_the_kicked_loss(digits):
+def test_training_on_perturbed_features_lowers_the_perturbed_loss(digits):
     x, y = digits[:2]
-    objective = kicked_cross_entropy(kick_along(0.5, 0.1))
+    objective = perturbed_cross_entropy(perturbation_along(0.5, 0.1))
     model = samlib.mlp((48, 48), mean=0.0, std=1.0, seed=0)
     before = objective(model, x, y)[0].item()
     history = samlib.train(model, x, y, loss=objective, epochs=20, progress=False)
@@ -82,10 +82,12 @@ def test_training_on_kicked_features_lowers_the_kicked_loss(digits):
     assert history["accuracy"][-1] > 0.9
 
 
-def test_bad_kicks_are_told():
+def test_bad_perturbations_are_told():
     with pytest.raises(ValueError, match=r"alpha"):
-        kick_along(-1.0, 0.1)
+        perturbation_along(-1.0, 0.1)
     with pytest.raises(ValueError, match=r"m is 0"):
-        kick_of_batches(0, 0.1)
+        perturbation_of_batches(0, 0.1)
     with pytest.raises(TypeError, match=r"model holds a Conv2d"):
-        kicked_cross_entropy(kick_along(0.0, 0.1))(samlib.small_resnet(), torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))
+        perturbed_cross_entropy(perturbation_along(0.0, 0.1))(
+            samlib.small_resnet(), torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
+        )

@@ -1,4 +1,4 @@
-"""The losses that attacks climb."""
+"""The losses that attacks raise."""
 
 from __future__ import annotations
 

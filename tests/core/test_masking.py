@@ -12,7 +12,7 @@ from samlib import masking
 from samlib.losses import cross_entropy, margin
 
 
-def standing(model, x_adv, y):
+def robust_share(model, x_adv, y):
     with torch.no_grad():
         return (model(x_adv).argmax(1) == y).float().mean().item()
 
@@ -52,9 +52,10 @@ def test_scaled_logits_fool_cross_entropy_and_not_the_margin(trained, digits):
     scaled = masking.scale_logits(model, 30)
     assert (gradient(scaled, x, y, cross_entropy).flatten(1).abs().amax(1) == 0).float().mean() > 0.8
     left = {
-        loss: standing(scaled, samlib.apgd(scaled, x, y, 0.125, steps=40, loss=loss), y) for loss in ("ce", "margin")
+        loss: robust_share(scaled, samlib.apgd(scaled, x, y, 0.125, steps=40, loss=loss), y)
+        for loss in ("ce", "margin")
     }
-    honest = standing(model, samlib.apgd(model, x, y, 0.125, steps=40, loss="margin"), y)
+    honest = robust_share(model, samlib.apgd(model, x, y, 0.125, steps=40, loss="margin"), y)
     assert left["ce"] > honest + 0.4
     assert left["margin"] == pytest.approx(honest, abs=0.01)
 
@@ -64,16 +65,16 @@ def test_quantised_pixels_fool_gradients_and_not_random_search(trained, digits):
     model = masking.quantise_input(trained["sgd"], 9)
     for loss in (cross_entropy, margin):
         assert not gradient(model, x, y, loss).any()
-    assert standing(model, samlib.pgd(model, x, y, 0.125, steps=40), y) > 0.9
-    assert standing(model, samlib.square(model, x, y, 0.125, queries=1000), y) < 0.5
+    assert robust_share(model, samlib.pgd(model, x, y, 0.125, steps=40), y) > 0.9
+    assert robust_share(model, samlib.square(model, x, y, 0.125, queries=1000), y) < 0.5
 
 
 def test_noise_saves_images_that_were_broken_once(trained, digits):
     """A judge who comes after an attack that stops at its first success sees other noise, and reads much of it well."""
     x, y = digits[2][:200], digits[3][:200]
     model = masking.noise_input(trained["sgd"], 0.1)
-    once = standing(model, samlib.square(model, x, y, 0.125, queries=300), y)
-    assert once > standing(trained["sgd"], samlib.square(trained["sgd"], x, y, 0.125, queries=300), y) + 0.2
+    once = robust_share(model, samlib.square(model, x, y, 0.125, queries=300), y)
+    assert once > robust_share(trained["sgd"], samlib.square(trained["sgd"], x, y, 0.125, queries=300), y) + 0.2
     assert samlib.robust_accuracy(model, x, y, 0.125, budget="quick") < once - 0.2
 
 

@@ -62,15 +62,15 @@ def plain_sam_step(model, base, batch, rho, adaptive):
     params = list(model.parameters())
     scale = [p.detach().abs() if adaptive else torch.ones_like(p) for p in params]
     norm = torch.cat([(s * p.grad).flatten() for s, p in zip(scale, params, strict=True)]).norm()
-    kicks = [rho * s**2 * p.grad / norm for s, p in zip(scale, params, strict=True)]
+    perturbations = [rho * s**2 * p.grad / norm for s, p in zip(scale, params, strict=True)]
     with torch.no_grad():
-        for p, kick in zip(params, kicks, strict=True):
-            p += kick
+        for p, perturbation in zip(params, perturbations, strict=True):
+            p += perturbation
     base.zero_grad()
     backward(model, batch)
     with torch.no_grad():
-        for p, kick in zip(params, kicks, strict=True):
-            p -= kick
+        for p, perturbation in zip(params, perturbations, strict=True):
+            p -= perturbation
     base.step()
 
 
@@ -101,7 +101,7 @@ def test_ten_steps_equal_pytorch_optimizers(device, batch, adaptive):
         assert torch.allclose(a, b, rtol=0, atol=1e-6)
 
 
-def test_the_climb_has_length_rho_along_the_gradient(device, batch):
+def test_the_ascent_step_has_length_rho_along_the_gradient(device, batch):
     model, optimizer = make(device, rho=0.7)
     before = weights_of(model)
     backward(model, batch)
@@ -222,7 +222,7 @@ def test_a_zero_or_broken_gradient_does_not_put_a_nan_into_the_weights(device, v
 
 
 @pytest.mark.parametrize("size", [1e-38, 1e-25, 1e-12, 1e30])
-def test_the_climb_is_never_longer_than_rho_however_small_or_large_the_gradient(device, size):
+def test_the_ascent_step_is_never_longer_than_rho_however_small_or_large_the_gradient(device, size):
     model, optimizer = make(device, rho=0.1)
     before = weights_of(model)
     for p in model.parameters():
@@ -232,7 +232,7 @@ def test_the_climb_is_never_longer_than_rho_however_small_or_large_the_gradient(
     assert moved.norm().item() <= 0.1001
 
 
-def test_weights_and_gradients_laid_out_differently_in_memory_climb_alike(device):
+def test_weights_and_gradients_laid_out_differently_in_memory_are_perturbed_alike(device):
     matrix = nn.Parameter(torch.randn(6, 4, device=device).t())  # not contiguous
     twin = nn.Parameter(matrix.detach().contiguous())
     gradient = torch.randn(4, 6, device=device)
@@ -294,7 +294,7 @@ def test_distributed_data_parallel_changes_nothing(device, batch, tmp_path):
         for _ in range(3):
             optimizer.step(closure_for(model, optimizer, batch))
             parts.zero_grad()
-            with parallel.no_sync():  # each process climbs along its own gradient: m-sharpness
+            with parallel.no_sync():  # each process perturbs along its own gradient: m-sharpness
                 backward(parallel, batch)
             parts.first_step()
             backward(parallel, batch)
@@ -372,7 +372,7 @@ def test_one_cycle_finds_the_momentum_it_cycles(device):
     assert optimizer.param_groups[0]["momentum"] == 0.95
 
 
-def test_added_groups_climb_with_their_own_rho(device, batch):
+def test_added_groups_are_perturbed_with_their_own_rho(device, batch):
     model, _ = make(device)
     optimizer = SAM(torch.optim.SGD(model.fc1.parameters(), **SGD), rho=0.1)
     optimizer.add_param_group({"params": model.fc2.parameters(), "rho": 0.0, "lr": 0.01})
@@ -396,7 +396,7 @@ def test_groups_share_one_norm_and_each_has_its_rho(device):
     assert b.item() == pytest.approx(0.4)
 
 
-def test_a_group_that_does_not_climb_gets_no_gradient_in_the_first_pass(device, batch):
+def test_a_group_that_is_not_perturbed_gets_no_gradient_in_the_first_pass(device, batch):
     model, _ = make(device)
     groups = [{"params": model.fc1.parameters()}, {"params": model.fc2.parameters(), "rho": 0.0}]
     optimizer = SAM(torch.optim.SGD(groups, **SGD), rho=0.1)
@@ -529,7 +529,7 @@ class CountOperators(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_climbing_and_returning_takes_a_dozen_operators_and_no_host_copy(device):
+def test_ascending_and_returning_takes_a_dozen_operators_and_no_host_copy(device):
     params = [nn.Parameter(torch.randn(8, 3, device=device)) for _ in range(62)]
     optimizer = SAM(torch.optim.SGD(params, lr=0.1), rho=0.1)
     for p in params:
@@ -537,17 +537,17 @@ def test_climbing_and_returning_takes_a_dozen_operators_and_no_host_copy(device)
     before = [p.detach().clone() for p in params]
     with CountOperators() as counter:
         optimizer.first_step()
-    climbed = [p.detach().clone() for p in params]
+    perturbed = [p.detach().clone() for p in params]
     with counter:
         optimizer.restore()
-    assert not same(before, climbed)
+    assert not same(before, perturbed)
     assert same(before, params)
     assert 0 < len(counter.names) <= 12, counter.names
     assert not any("_local_scalar_dense" in name for name in counter.names)
 
 
 @pytest.mark.parametrize(("build", "first"), [("mlp", "fc1"), ("preact_resnet18", "conv1")])
-def test_climbing_in_the_first_layer_alone_costs_five_forward_passes(device, build, first):
+def test_perturbing_the_first_layer_alone_costs_five_forward_passes(device, build, first):
     model = samlib.models.MODELS[build]().to(device)
     x = torch.rand(2, *((1, 8, 8) if build == "mlp" else (3, 32, 32)), device=device)
     y = torch.tensor([0, 1], device=device)
@@ -659,7 +659,7 @@ def test_parts_out_of_order_are_errors(device, batch):
     model, optimizer = make(device)
     with pytest.raises(RuntimeError, match=r"second_step was called before first_step"):
         optimizer.second_step()
-    optimizer.restore()  # without a climb nothing happens
+    optimizer.restore()  # without an ascent step nothing happens
     backward(model, batch)
     optimizer.first_step()
     for call in (optimizer.first_step, lambda: optimizer.step(lambda: None), lambda: optimizer.load_state_dict({})):

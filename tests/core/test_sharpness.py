@@ -87,7 +87,7 @@ def length(delta):
     return math.sqrt(sum(float(part.square().sum()) for part in delta.values()))
 
 
-# ---- the climb, in closed form ---------------------------------------------------------------------------------------
+# ---- the ascent, in closed form ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -98,7 +98,7 @@ def test_a_loss_that_is_linear_in_the_weights_rises_by_rho_times_its_slope(devic
     model = nn.Sequential(nn.Flatten(), nn.Linear(6, 2)).double().to(device)
     sign = (1 - 2 * y).double()
     slope = math.sqrt(2) * float((sign[:, None] * extended(x)).mean(0).norm())
-    found = sharpness.climb(model, x, y, rho, steps, loss="margin")
+    found = sharpness.find_worst_case(model, x, y, rho, steps, loss="margin")
     assert found.increase == pytest.approx(rho * slope, rel=1e-9)
     assert length(found.delta) == pytest.approx(rho, rel=1e-9)
     assert len(found.losses) == steps + 1
@@ -133,8 +133,8 @@ def test_a_quadratic_away_from_its_minimum_against_a_dense_trust_region(device, 
     assert worst(model, x, y, rho) == pytest.approx(exact, rel=1e-6)
 
 
-def test_at_a_stationary_point_the_climb_still_leaves(device, images):
-    """Where the gradient is exactly zero it says nothing, and a climb along it would report a flat minimum."""
+def test_at_a_stationary_point_the_ascent_still_leaves(device, images):
+    """Where the gradient is exactly zero it says nothing, and an ascent along it would report a flat minimum."""
     x, y = images
     model = linear_model(device)
     with torch.no_grad():
@@ -148,9 +148,9 @@ def test_at_a_stationary_point_the_climb_still_leaves(device, images):
     assert sharpness.worst_case(model, x, y, 0.0, loss=loss) == 0
 
 
-def test_one_step_is_sams_climb(fitted):
+def test_one_step_is_sams_ascent_step(fitted):
     model, x, y = fitted
-    found = sharpness.climb(model, x, y, 0.3, steps=1)
+    found = sharpness.find_worst_case(model, x, y, 0.3, steps=1)
     moved = copy.deepcopy(model).eval()
     optimizer = SAM(torch.optim.SGD(moved.parameters(), lr=0.1), rho=0.3)
     F.cross_entropy(moved(x), y).backward()
@@ -167,9 +167,9 @@ def test_many_steps_find_what_one_step_and_random_directions_miss(fitted):
     assert many > 20 * float(sharpness.random_case(model, x, y, 1.0, samples=20).max())
 
 
-def test_a_climb_stays_in_its_ball_and_keeps_its_highest_point(fitted):
+def test_the_ascent_stays_in_its_ball_and_keeps_its_highest_point(fitted):
     model, x, y = fitted
-    found = sharpness.climb(model, x, y, 0.5, steps=6, step_size=0.3)
+    found = sharpness.find_worst_case(model, x, y, 0.5, steps=6, step_size=0.3)
     assert found.increase == max(found.losses) - found.losses[0]
     assert length(found.delta) <= 0.5 * (1 + 1e-5)
     moved = copy.deepcopy(model)
@@ -186,7 +186,7 @@ def test_on_a_bumpy_loss_too_the_highest_point_is_kept(device, images):
     fell_and_rose = 0
     for seed in range(10):
         model = small_mlp(device, seed)
-        found = sharpness.climb(model, *images, 3.0, 8, loss=loss, step_size=2.0)
+        found = sharpness.find_worst_case(model, *images, 3.0, 8, loss=loss, step_size=2.0)
         end = sharpness.along(model, *images, found.delta, [1.0], loss=loss)
         assert float(end) == pytest.approx(max(found.losses))
         top = found.losses.index(max(found.losses))
@@ -203,7 +203,7 @@ def test_a_loss_that_breaks_on_the_way_does_not_break_the_measurement(device, im
         values = squared_error(logits, y)
         return values if float(values.mean().detach()) < ceiling else values * math.nan
 
-    found = sharpness.climb(model, x, y, 5.0, 50, loss=loss, step_size=0.02)
+    found = sharpness.find_worst_case(model, x, y, 5.0, 50, loss=loss, step_size=0.02)
     assert 0 < found.increase < 0.1
     assert math.isnan(found.losses[-1])
 
@@ -273,11 +273,11 @@ def test_relative_balls_are_what_they_are_said_to_be(device, images):
         model.fc2.bias.zero_()
         model.fc3.bias[0] = 0
     weights = {name: p.detach() for name, p in model.named_parameters()}
-    layer = sharpness.climb(model, *images, 0.2, steps=3, relative="layer").delta
+    layer = sharpness.find_worst_case(model, *images, 0.2, steps=3, relative="layer").delta
     moving = [name for name in weights if name != "fc2.bias"]
     shares = [float(layer[name].norm() / weights[name].norm()) for name in moving]
     assert math.hypot(*shares) == pytest.approx(0.2)
-    adaptive = sharpness.climb(model, *images, 0.2, steps=3, relative="adaptive").delta
+    adaptive = sharpness.find_worst_case(model, *images, 0.2, steps=3, relative="adaptive").delta
     shares = [(adaptive[name] / weights[name]).nan_to_num() for name in moving]
     assert math.sqrt(sum(float(share.square().sum()) for share in shares)) == pytest.approx(0.2)
     assert adaptive["fc3.bias"][0] == 0
@@ -416,40 +416,40 @@ def test_along_is_the_loss_of_moved_weights(device, images):
         assert value == pytest.approx(mean_loss(moved, *images), rel=1e-12)
 
 
-def test_along_a_climb_ends_where_the_climb_does(fitted):
+def test_along_a_worst_case_ends_where_it_lies(fitted):
     model, x, y = fitted
-    found = sharpness.climb(model, x, y, 0.5)
+    found = sharpness.find_worst_case(model, x, y, 0.5)
     start, end = sharpness.along(model, x, y, found.delta, [0, 1]).tolist()
     assert start == pytest.approx(found.losses[0], rel=1e-4)
     assert end - start == pytest.approx(found.increase, rel=1e-4)
 
 
-def test_climb_shares_are_how_far_sam_moves_each_layer(fitted):
+def test_ascent_shares_are_how_far_sam_moves_each_layer(fitted):
     model, x, y = fitted
     moved = copy.deepcopy(model).eval()
     optimizer = SAM(torch.optim.SGD(moved.parameters(), lr=0.1), rho=0.5)
     F.cross_entropy(moved(x), y).backward()
     optimizer.first_step()
-    shares = sharpness.climb_shares(model, x, y)
+    shares = sharpness.ascent_shares(model, x, y)
     assert list(shares) == ["fc1", "fc2"]
     for layer, share in shares.items():
         pairs = zip(moved.get_submodule(layer).parameters(), model.get_submodule(layer).parameters(), strict=True)
         squared = sum(float((a - b).detach().square().sum()) for a, b in pairs)
         assert share == pytest.approx(squared / 0.25, rel=1e-3)
     assert sum(shares.values()) == pytest.approx(1)
-    assert sharpness.climb_shares(model, x, y, names="fc1") == {"fc1": pytest.approx(1)}
-    flat = sharpness.climb_shares(model, x, y, loss=lambda logits, y: 0 * logits.sum(1))
+    assert sharpness.ascent_shares(model, x, y, names="fc1") == {"fc1": pytest.approx(1)}
+    flat = sharpness.ascent_shares(model, x, y, loss=lambda logits, y: 0 * logits.sum(1))
     assert flat == {"fc1": 0, "fc2": 0}
 
 
 @pytest.mark.parametrize("relative", sharpness.RELATIVE)
-def test_relative_climb_shares_are_those_of_the_first_relative_step(fitted, relative):
+def test_relative_ascent_shares_are_those_of_the_first_relative_step(fitted, relative):
     model, x, y = fitted
     weights = dict(model.named_parameters())
-    step = sharpness.climb(model, x, y, 1e-4, 1, relative=relative).delta
+    step = sharpness.find_worst_case(model, x, y, 1e-4, 1, relative=relative).delta
     size = {"layer": lambda w: w.norm(), "adaptive": lambda w: w.abs().clamp_min(1e-30)}[relative]
     squared = {name: float((part / size(weights[name])).detach().square().sum()) / 1e-8 for name, part in step.items()}
-    shares = sharpness.climb_shares(model, x, y, relative=relative)
+    shares = sharpness.ascent_shares(model, x, y, relative=relative)
     for layer in ("fc1", "fc2"):
         assert shares[layer] == pytest.approx(squared[f"{layer}.weight"] + squared[f"{layer}.bias"], rel=1e-3)
 
@@ -466,7 +466,7 @@ MEASUREMENTS = {
     "along": lambda model, x, y: sharpness.along(
         model, x, y, {n: torch.ones_like(p) for n, p in model.named_parameters()}, [0.1, 0.2, 0.3]
     ).tolist(),
-    "climb_shares": sharpness.climb_shares,
+    "ascent_shares": sharpness.ascent_shares,
 }
 
 
@@ -556,7 +556,7 @@ def test_shared_weights_move_together(device, shared):
     model = nn.Sequential(nn.Flatten(), first, nn.Tanh(), first if shared == "module" else second)
     x, y = torch.rand(9, 1, 2, 2, dtype=torch.float64, device=device), (torch.arange(9) % 4).to(device)
     weight = first.weight
-    found = sharpness.climb(model, x, y, 0.4, steps=5)
+    found = sharpness.find_worst_case(model, x, y, 0.4, steps=5)
     assert model[1].weight is weight
     assert model[3].weight is weight
     assert list(found.delta) == ["1.weight"]

@@ -18,7 +18,12 @@ def two_settings(part):
     how = {"method": "sgd", "epochs": 2}
     return [
         Setting("plain", how, "mlp", {"hidden": (8,)}),
-        Setting("kicked", {**how, "lr": 0.1 + part / 10, "kick": {"alpha": 0.5, "r": 0.1}}, "mlp", {"hidden": (8,)}),
+        Setting(
+            "perturbed",
+            {**how, "lr": 0.1 + part / 10, "perturbation": {"alpha": 0.5, "r": 0.1}},
+            "mlp",
+            {"hidden": (8,)},
+        ),
     ]
 
 
@@ -34,7 +39,7 @@ def tiny(monkeypatch):
 def test_a_table_holds_every_run_and_says_how_it_was_made(tiny, tmp_path):
     made = json.loads(tables.make_table("tiny", folder=tmp_path).read_text())
     assert {(run["setting"], run["split"], run["seed"]) for run in made["runs"]} == {
-        (name, part, seed) for name in ("plain", "kicked") for part in (0, 1) for seed in (0, 1)
+        (name, part, seed) for name in ("plain", "perturbed") for part in (0, 1) for seed in (0, 1)
     }
     for run in made["runs"]:
         assert run["measured"]["clean"] >= run["measured"]["linf 0.05"] >= run["measured"]["linf 0.1"]
@@ -43,7 +48,7 @@ def test_a_table_holds_every_run_and_says_how_it_was_made(tiny, tmp_path):
         )  # of 100 images
     assert "100 of the training images" in made["protocol"]["data"]
     assert made["protocol"]["settings"]["plain"]["training"]["epochs"] == 2
-    assert made["protocol"]["settings"]["kicked"]["split 1"]["training"]["lr"] == pytest.approx(0.2)
+    assert made["protocol"]["settings"]["perturbed"]["split 1"]["training"]["lr"] == pytest.approx(0.2)
     assert {"command", "commit", "date", "versions", "hardware"} <= set(made)
 
 

@@ -237,9 +237,9 @@ def worst_in_ball(w, p, eta, d, rho, adaptive):
 
     def errors(theta, phi):
         up, out, across = rho * np.cos(theta), rho * np.sin(theta) * np.cos(phi), rho * np.sin(theta) * np.sin(phi)
-        kick = pole[0] * up + pole[1] * out
+        dw = pole[0] * up + pole[1] * out
         along = math.sqrt(d) + pole[1] * up - pole[0] * out
-        return error_of(w * (1 + kick) if adaptive else w + kick, math.sqrt(d) * along, np.hypot(along, across), p, eta)
+        return error_of(w * (1 + dw) if adaptive else w + dw, math.sqrt(d) * along, np.hypot(along, across), p, eta)
 
     def highest(phi):
         theta = np.linspace(0.8, math.pi - 0.8, 33)
@@ -250,7 +250,7 @@ def worst_in_ball(w, p, eta, d, rho, adaptive):
             phi = np.linspace(phi[max(j - 2, 0)], phi[min(j + 2, len(phi) - 1)], 13)
         return errors(theta[:, None], phi[None, :]).max()
 
-    # More w_1 and less w_1 make two hills of nearly the same height; each is climbed to its top. A single weak feature
+    # More w_1 and less w_1 make two hills of nearly the same height; each is followed to its top. A single weak feature
     # has nothing across it.
     hills = np.linspace(0, math.pi / 2, 33), np.linspace(math.pi / 2, math.pi, 33)
     return max(highest(phi) for phi in (hills if d > 1 else (np.zeros(1), np.full(1, math.pi))))
@@ -278,8 +278,8 @@ def error_on_rim(angle, w, p, eta, d, rho, adaptive, lib=mpmath, cdf=mpmath.ncdf
     unit, total = (w if adaptive else w / w), lib.sqrt(d)
     length = lib.sqrt((w / unit) ** 2 + d)
     along, sine = (w / unit / length, total / length), rho / length
-    cosine, kick = lib.sqrt(1 - sine**2), sine * lib.cos(angle)
-    robust, equal = unit * (cosine * along[0] + kick * along[1]), cosine * along[1] - kick * along[0]
+    cosine, dw = lib.sqrt(1 - sine**2), sine * lib.cos(angle)
+    robust, equal = unit * (cosine * along[0] + dw * along[1]), cosine * along[1] - dw * along[0]
     scale, vote = lib.sqrt(equal**2 + (sine * lib.sin(angle)) ** 2), eta * total * equal
     return p * cdf(-(vote + robust) / scale) + (1 - p) * cdf(-(vote - robust) / scale)
 
@@ -337,18 +337,18 @@ def test_exponential_loss_is_symmetric_about_its_optimum_so_that_no_ball_moves_i
         robust, others = math.log(p / (1 - p)) / 2, eta
         assert toy.sam_optimum(p, eta, d, rho, "G") == pytest.approx(robust / others, rel=1e-14)
 
-        def log_loss(kick, robust=robust, others=others, p=p, eta=eta):
+        def log_loss(dw, robust=robust, others=others, p=p, eta=eta):
             """log E exp(-y w . x): the robust feature's two values times the moment generating functions of the rest."""
-            w_1, rest = robust + kick[:, 0], others + kick[:, 1:]
+            w_1, rest = robust + dw[:, 0], others + dw[:, 1:]
             return np.log(p * np.exp(-w_1) + (1 - p) * np.exp(w_1)) + (rest**2 / 2 - eta * rest).sum(1)
 
-        kick = rho * rng.standard_normal((20, d + 1)) / math.sqrt(d)
-        np.testing.assert_allclose(log_loss(kick), log_loss(-kick), rtol=1e-9, atol=1e-12)
+        dw = rho * rng.standard_normal((20, d + 1)) / math.sqrt(d)
+        np.testing.assert_allclose(log_loss(dw), log_loss(-dw), rtol=1e-9, atol=1e-12)
         # A convex function that is symmetric about a point has its least worst case there. Seen directly:
         ball = rho * rng.standard_normal((400, d + 1))
         ball *= rho / np.linalg.norm(ball, axis=1, keepdims=True)
         ball = np.concatenate([ball, -ball])
-        for move in kick:
+        for move in dw:
             assert log_loss(ball + move).max() > log_loss(ball).max()
 
 
@@ -499,7 +499,7 @@ def test_free_logistic_loss_has_no_slope_at_its_optimum():
         assert weights[0] / weights[1] == pytest.approx(ratio, rel=1e-9), (p, eta, d, rho)
 
 
-def test_sam_with_one_example_climbs_to_its_worst_case():
+def test_sam_with_one_example_goes_to_its_worst_case():
     # so that definition J is SAM at m = 1: the margin falls by exactly rho ||x||
     x, y = toy.sample(5, 0.9, 0.2, 7, torch.Generator().manual_seed(0))
     for one, label in zip(x.double(), y.double(), strict=True):
@@ -540,18 +540,18 @@ def hills(loss, centre, d, rho):
     turn, tilt = np.meshgrid(
         np.linspace(0, 2 * math.pi, 181), np.linspace(0, math.pi / 2, 11) if d > 1 else np.zeros(1)
     )
-    kicks = rho * np.stack([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)]).reshape(3, -1)
-    values = loss(centre[:, None] + kicks)
-    towards = kicks[:2, values.argmax()] @ kicks[:2]
+    dws = rho * np.stack([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)]).reshape(3, -1)
+    values = loss(centre[:, None] + dws)
+    towards = dws[:2, values.argmax()] @ dws[:2]
     found = []
     for half in (towards > 0, towards <= 0):
-        kick = kicks[:, np.where(half, values, -np.inf).argmax()]
-        kick[2] = max(kick[2], 0.1 * rho * (d > 1))  # off the plane, which no gradient in it would leave
+        dw = dws[:, np.where(half, values, -np.inf).argmax()]
+        dw[2] = max(dw[2], 0.1 * rho * (d > 1))  # off the plane, which no gradient in it would leave
         for _ in range(150):  # uphill, since the loss is convex: its highest point over a ball of its tangent plane
-            kick = loss.gradient(centre + kick)
-            kick *= rho / np.linalg.norm(kick)
+            dw = loss.gradient(centre + dw)
+            dw *= rho / np.linalg.norm(dw)
         outward = lambda k: k - rho * loss.gradient(centre + k) / np.linalg.norm(loss.gradient(centre + k))  # noqa: E731
-        found.append(centre + root(outward, kick, tol=1e-14).x)
+        found.append(centre + root(outward, dw, tol=1e-14).x)
     assert max(loss(point) for point in found) >= values.max() * (1 - 1e-14)
     return found
 
@@ -591,11 +591,11 @@ def balanced(p, eta, d, rho):
         return np.log(value), slope / np.sqrt(slope @ slope)
 
     def conditions(v):
-        """Each kick is along the gradient where it leads; equal losses; gradients in the plane opposite to each other."""
-        centre, kicks = np.append(v[:2], 0), (v[2:5], v[5:])
-        (high, up), (low, down) = (loss(centre + kick) for kick in kicks)
+        """Each dw is along the gradient where it leads; equal losses; gradients in the plane opposite to each other."""
+        centre, dws = np.append(v[:2], 0), (v[2:5], v[5:])
+        (high, up), (low, down) = (loss(centre + dw) for dw in dws)
         turned = up[0] * down[1] - up[1] * down[0]
-        return np.concatenate([kicks[0] - rho * up, kicks[1] - rho * down, [high - low, turned]])
+        return np.concatenate([dws[0] - rho * up, dws[1] - rho * down, [high - low, turned]])
 
     v = np.concatenate([start, one - np.append(start, 0), other - np.append(start, 0)]).astype(exact)
     for _ in range(15):
@@ -615,18 +615,18 @@ def test_whole_logistic_loss_to_nine_digits():
         assert w == pytest.approx(balanced(p, eta, d, rho), rel=1e-9), (p, eta, d, rho)
 
 
-def least_worst(loss, point, kicks):
-    """Where the highest loss over the kicks is least, by sequential quadratic programming: (w_1, a)."""
+def least_worst(loss, point, dws):
+    """Where the highest loss over all dw is least, by sequential quadratic programming: (w_1, a)."""
 
     def room(v):
-        return [v[2] - loss([v[0] + k[0], v[1] + k[1], k[2]]) for k in kicks]
+        return [v[2] - loss([v[0] + k[0], v[1] + k[1], k[2]]) for k in dws]
 
     def slopes(v):
-        return [[*-loss.gradient([v[0] + k[0], v[1] + k[1], k[2]])[:2], 1.0] for k in kicks]
+        return [[*-loss.gradient([v[0] + k[0], v[1] + k[1], k[2]])[:2], 1.0] for k in dws]
 
     return minimize(
         lambda v: v[2],
-        [*point, max(loss(np.append(point, 0.0) + kick) for kick in kicks)],
+        [*point, max(loss(np.append(point, 0.0) + dw) for dw in dws)],
         jac=lambda v: np.array([0.0, 0.0, 1.0]),
         method="SLSQP",
         constraints={"type": "ineq", "fun": room, "jac": slopes},
@@ -635,12 +635,12 @@ def least_worst(loss, point, kicks):
 
 
 def inscribed_ball(p, eta, d, rho):
-    """H by exchange: the least worst case over finitely many kicks, to which the worst ones are added each time."""
+    """H by exchange: the least worst case over finitely many dw, to which the worst ones are added each time."""
     loss = WholeLogisticLoss(p, eta, d, rho)
-    point, kicks = loss.standard, []
+    point, dws = loss.standard, []
     for _ in range(30):
-        kicks += [hill - np.append(point, 0.0) for hill in hills(loss, point, d, rho)]
-        solved = least_worst(loss, point, kicks)
+        dws += [hill - np.append(point, 0.0) for hill in hills(loss, point, d, rho)]
+        solved = least_worst(loss, point, dws)
         moved, point = np.abs(solved - point).max(), solved
         if moved < 1e-9:
             break
@@ -847,8 +847,8 @@ def test_the_m_dial(batch_size, steps, batches, figure):
     assert abs(ratio - expected) < 4 * math.hypot(error, its_error)
 
 
-def test_learning_one_weight_is_not_climbing_one_weight():
-    # Weights with requires_grad=False do not climb: the margin then falls by rho |x_1| only, and SAM moves far less.
+def test_learning_one_weight_is_not_perturbing_one_weight():
+    # Weights with requires_grad=False are not perturbed: the margin then falls by rho |x_1| only, and SAM moves far less.
     p, eta, d = M_DIAL.values()
     t, _, weight = logistic_grid(eta, d, 0.3)
     margin = 2 * eta * math.sqrt(d) * t - 0.3
@@ -860,7 +860,7 @@ def test_learning_one_weight_is_not_climbing_one_weight():
     assert ratio == pytest.approx(1.04, abs=0.005)
 
 
-def test_a_step_climbs_with_all_weights_and_learns_one():
+def test_a_step_perturbs_all_weights_and_learns_one():
     (ratio,) = toy.train_classifier(**M_DIAL, rho=0.3, batch_size=1, steps=1, lr=2.0, seeds=[7]).tolist()
     x, y = toy.sample(1, **M_DIAL, generator=torch.Generator().manual_seed(7))
     x = (x * y[:, None]).double()[0]

@@ -102,15 +102,15 @@ def test_modes_are_as_before_afterwards(digits, device):
     assert not model.bn.training
 
 
-def test_the_layers_that_climb_can_be_chosen(device):
+def test_the_layers_that_sam_perturbs_can_be_chosen(device):
     model = fresh(device)
     recipe = dict.fromkeys(Recipe.__dataclass_fields__)
     recipe |= {"method": "sam", "rho": 0.3, "norm": "linf", "attack_steps": 7, "epochs": 1, "batch_size": 8, "lr": 0.1}
     recipe |= {"momentum": 0.0, "weight_decay": 0.0, "seed": 0, "adaptive": False}
-    optimizer = make_optimizer(model, Recipe(**{**recipe, "climb": ("fc1",)}))
+    optimizer = make_optimizer(model, Recipe(**{**recipe, "perturb": ("fc1",)}))
     assert [group["rho"] for group in optimizer.param_groups] == [0.3, 0.0]
     assert optimizer.param_groups[0]["params"] == [model.fc1.weight, model.fc1.bias]
-    optimizer = make_optimizer(model, Recipe(**{**recipe, "climb": ("fc1.weight", "fc2")}))
+    optimizer = make_optimizer(model, Recipe(**{**recipe, "perturb": ("fc1.weight", "fc2")}))
     assert optimizer.param_groups[0]["params"] == [model.fc1.weight, model.fc2.weight, model.fc2.bias]
 
 

@@ -239,7 +239,7 @@ def test_03_layers_accepts_any_bet_that_was_tested():
         ({"prediction": "all", "measured": GOOD | {"rest": [0.3, 0.3, 0.3]}}, "a seed of its own"),
         (
             {"prediction": "all", "measured": GOOD | {"first": GOOD["rest"], "rest": GOOD["first"]}},
-            "names you gave to climb",
+            "names you gave to perturb",
         ),
         ({"prediction": "all", "measured": GOOD | {"all": [0.1, 0.11, 0.12]}}, "no better than SGD"),
         ({"prediction": "all", "measured": {"SGD": [0.1]}}, "with the keys"),

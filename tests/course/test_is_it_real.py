@@ -297,7 +297,7 @@ def test_an_open_disguise_is_not_attempted():
 
 
 def test_the_judges_network_is_the_same_after_every_check():
-    net, _, _ = lesson._patient()
+    net, _, _ = lesson._network_and_digits()
     before = copy.deepcopy(net.state_dict())
     lesson.disguise.check(changes_the_weights)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -13,7 +13,7 @@ import samlib
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, solutions
 from samlib.course.lessons.one_layer_two_spaces import exercises as lesson
 from samlib.course.widgets import question
-from samlib.duality import at_layer, kick_by_input, kick_by_weights
+from samlib.duality import at_layer, dz_by_input, dz_by_weights
 
 
 def check(exercise, answer, status, *words):
@@ -39,17 +39,17 @@ def layer(kappa, angle):
 # ---- two layers, two kicks -------------------------------------------------------------------------------------------
 
 
-def kicks_apart(weight):
+def degrees_apart(weight):
     g = lesson.GRADIENT
-    return lesson.angle_between(kick_by_weights(g, torch.ones(1, dtype=g.dtype), 1.0), kick_by_input(weight, g, 1.0))
+    return lesson.angle_between(dz_by_weights(g, torch.ones(1, dtype=g.dtype), 1.0), dz_by_input(weight, g, 1.0))
 
 
 def test_the_widest_angle_is_the_one_that_the_hint_says():
     for kappa in (2.0, 4.0, 10.0):
-        best = max(kicks_apart(layer(kappa, angle)) for angle in range(90))
-        assert kicks_apart(layer(kappa, math.degrees(math.atan(kappa)))) >= best - 1e-9
+        best = max(degrees_apart(layer(kappa, angle)) for angle in range(90))
+        assert degrees_apart(layer(kappa, math.degrees(math.atan(kappa)))) >= best - 1e-9
         assert math.cos(math.radians(best)) == pytest.approx(2 * kappa / (kappa**2 + 1), abs=1e-3)
-    assert kicks_apart(layer(1e4, math.degrees(math.atan(1e4)))) < 90
+    assert degrees_apart(layer(1e4, math.degrees(math.atan(1e4)))) < 90
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def eight_for(net, x, y, hard):
 def test_the_losses_are_those_of_a_network_that_has_climbed(trained):
     net, x, y = trained
     chosen, rho = [3, 30, 300, 6], 0.1
-    before, after = lesson.losses_after_climb(net, at_layer(net, x, y), y, chosen, rho)
+    before, after = lesson.losses_after_ascent(net, at_layer(net, x, y), y, chosen, rho)
     loss = F.cross_entropy(net(x[chosen]), y[chosen])
     gradients = torch.autograd.grad(loss, [net.fc1.weight, net.fc1.bias])
     length = torch.cat([g.flatten() for g in gradients]).norm()
@@ -205,7 +205,7 @@ def test_other_eights_are_correct_too_if_they_are_helped(trained):
     right = 0
     for hard in misread:
         eight = eight_for(net, x, y, hard)
-        before, after = lesson.losses_after_climb(net, layer_, y, eight, 0.1)
+        before, after = lesson.losses_after_ascent(net, layer_, y, eight, 0.1)
         helped = int((after < before).sum())
         check(exercise, eight, CORRECT if helped >= 6 else WRONG)
         right += helped >= 6
@@ -346,6 +346,6 @@ def test_a_prediction_of_the_lesson_that_can_be_computed_is_right():
     g, x = lesson.GRADIENT, torch.tensor([1.0, 0.0], dtype=torch.float64)
     for angle, sign in ((0, 1), (90, -1)):
         weight = layer(4, angle) / 2  # keeps areas
-        rise = g @ kick_by_input(weight, g, 1.0) - g @ kick_by_weights(g, x, 1.0)
+        rise = g @ dz_by_input(weight, g, 1.0) - g @ dz_by_weights(g, x, 1.0)
         assert sign * rise > 0
     assert lesson.bet_on_the_shape.correct == "it depends on where the loss rises"

@@ -12,7 +12,7 @@ import samlib
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.course.lessons.perturbing_the_parameters import exercises as lesson
 from samlib.course.widgets import question
-from samlib.sharpness import climb
+from samlib.sharpness import find_worst_case
 from tests.course.answers import check, solved
 
 
@@ -299,7 +299,7 @@ def test_the_relative_step_of_the_solution_is_the_first_step_of_samlibs_relative
     names, weights = zip(*((n, p.detach()) for n, p in model.named_parameters()), strict=True)
     gradients = torch.autograd.grad(F.cross_entropy(model(x), y), list(model.parameters()))
     steps = solved("perturbing_the_parameters/relative step", "relative_step")(weights, gradients, 0.03)
-    delta = climb(model, x, y, 0.03, 1, relative="layer").delta
+    delta = find_worst_case(model, x, y, 0.03, 1, relative="layer").delta
     for name, step in zip(names, steps, strict=True):
         torch.testing.assert_close(step, delta[name])
 

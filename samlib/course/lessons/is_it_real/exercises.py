@@ -27,7 +27,7 @@ EPS = 0.125  # l_inf, in pixels of [0, 1], as in the lesson
 
 
 @functools.cache
-def _patient() -> tuple[nn.Module, Tensor, Tensor]:
+def _network_and_digits() -> tuple[nn.Module, Tensor, Tensor]:
     """A small network that reads digits and resists no attack, and a hundred digits; trained once."""
     x_train, y_train, x_test, y_test = load_digits()
     net = mlp((64,), seed=7)
@@ -35,7 +35,7 @@ def _patient() -> tuple[nn.Module, Tensor, Tensor]:
     return net.eval(), x_test[:100], y_test[:100]
 
 
-def _standing(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> int:
+def _robust_count(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> int:
     return round(len(x) * accuracy(model, x, y))
 
 
@@ -63,9 +63,9 @@ class _AllNegative(nn.Module):
         return logits - logits.detach().amax(1, keepdim=True) - 1
 
 
-def _standing_after(loss: Callable[..., Any], factor: float, lowered: bool = False) -> int:
+def _robust_after(loss: Callable[..., Any], factor: float, lowered: bool = False) -> int:
     """How many of the hundred digits stand after 20 steps of PGD on `loss`, the logits times `factor`, or lowered below 0."""
-    net, x, y = _patient()
+    net, x, y = _network_and_digits()
     model = _AllNegative(net) if lowered else scale_logits(net, factor)
 
     def objective(logits: Tensor, labels: Tensor, _: Tensor | None = None) -> Tensor:
@@ -73,13 +73,13 @@ def _standing_after(loss: Callable[..., Any], factor: float, lowered: bool = Fal
 
     with attack_mode(model):
         x_adv, _ = ascend(model, x, y, Linf(EPS), start=x, steps=20, step_size=EPS / 4, loss=objective, keep="last")
-    return _standing(model, x_adv, y)
+    return _robust_count(model, x_adv, y)
 
 
 def _judge_loss(loss: Callable[..., Any]) -> str | None:
     if not callable(loss):
         return f"It must be a function of logits and labels, and yours is a {type(loss).__name__}."
-    net, x, y = _patient()
+    net, x, y = _network_and_digits()
     with torch.no_grad():
         logits = net(x).requires_grad_()
     with torch.enable_grad():
@@ -92,9 +92,9 @@ def _judge_loss(loss: Callable[..., Any]) -> str | None:
         return "No gradient leads back from your loss to the logits: argmax, detach and comparisons cut the way."
     if not values.isfinite().all():
         return "Your loss is not finite on some digits; a logarithm of a rounded 0, perhaps?"
-    best = _standing_after(lambda z, labels: margin(z, labels), 1.0)
-    as_it_is, louder, deafening = (_standing_after(loss, factor) for factor in (1.0, 30.0, 1e4))
-    clean = _standing(net, x, y)
+    best = _robust_after(lambda z, labels: margin(z, labels), 1.0)
+    as_it_is, louder, deafening = (_robust_after(loss, factor) for factor in (1.0, 30.0, 1e4))
+    clean = _robust_count(net, x, y)
     if as_it_is >= clean - 5:
         return (
             f"Climbing your loss breaks next to nothing: {as_it_is} of 100 digits stand, {clean} before the attack. It must be large "
@@ -112,7 +112,7 @@ def _judge_loss(loss: Callable[..., Any]) -> str | None:
             f"Times 30 it sees through ({louder} of 100 stand), times 10,000 no more ({deafening}): a fixed temperature, or more bits, "
             "only moves the scale at which it dies. Let no factor matter."
         )
-    lower = _standing_after(loss, 1.0, lowered=True)
+    lower = _robust_after(loss, 1.0, lowered=True)
     if lower > as_it_is + 10:
         return (
             f"As the network is, {as_it_is} of 100 digits stand; with all logits lowered below 0, {lower}. Do you put a 0 in place of the "
@@ -280,7 +280,7 @@ def liar(net: nn.Module, seed: int = 0) -> nn.Module:
 def _judge_disguise(disguise: Callable[[nn.Module], Any]) -> str | None:
     if not callable(disguise):
         return f"It must be a function of a network, and yours is a {type(disguise).__name__}."
-    original, x, y = _patient()
+    original, x, y = _network_and_digits()
     net = copy.deepcopy(original)
     model = attempted(disguise(net))
     if not callable(model):
@@ -307,7 +307,7 @@ def _judge_disguise(disguise: Callable[[nn.Module], Any]) -> str | None:
         if zero > 0.02:
             return f"The check finds it: on {100 * zero:.0f} of 100 digits the gradient of the loss ({kind}) is exactly 0. It must not be 0, it must lie."
     left = {
-        kind: _standing(model, pgd(model, x, y, EPS, steps=40, step_size=EPS / 4, loss=kind), y)
+        kind: _robust_count(model, pgd(model, x, y, EPS, steps=40, step_size=EPS / 4, loss=kind), y)
         for kind in ("ce", "margin")
     }
     for kind, standing in left.items():

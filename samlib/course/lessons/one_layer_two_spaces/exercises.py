@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samlib.course.exercise import Exercise, NotAttempted, Question, attempted
-from samlib.duality import Layer, at_layer, kick_by_input, sam_kicks, singular_range
+from samlib.duality import Layer, at_layer, dz_by_input, dz_by_sam_step, singular_range
 
 # --- two layers, two kicks --------------------------------------------------------------------------------------------
 
@@ -44,7 +44,7 @@ def _how_to_part(weight: Tensor, kappa: float) -> str:
     return f"The long axis stands at {turn:.0f}° to g: turn it {where} g. (The best angle is not 45°.)"
 
 
-def _judge_kicks(answer: Mapping[str, Any]) -> str | None:
+def _judge_two_layers(answer: Mapping[str, Any]) -> str | None:
     if not isinstance(answer, Mapping) or set(answer) != {"same way", "apart"}:
         return "Give a dict with the keys 'same way' and 'apart', each with a matrix (2, 2)."
     if any(value is ... or value is None for value in answer.values()):
@@ -53,7 +53,7 @@ def _judge_kicks(answer: Mapping[str, Any]) -> str | None:
     for complaint in found.values():
         if isinstance(complaint, str):
             return complaint
-    angle = {name: angle_between(GRADIENT, kick_by_input(w, GRADIENT, 1.0)) for name, w in found.items()}
+    angle = {name: angle_between(GRADIENT, dz_by_input(w, GRADIENT, 1.0)) for name, w in found.items()}
     condition = {name: singular_range(w)[1] / singular_range(w)[0] for name, w in found.items()}
     if condition["same way"] < 5 - 1e-6:
         return (
@@ -74,7 +74,7 @@ def _judge_kicks(answer: Mapping[str, Any]) -> str | None:
 
 kicks = Exercise(
     "one_layer_two_spaces/kicks",
-    _judge_kicks,
+    _judge_two_layers,
     "So a ball and a long ellipse may give one kick, and a ball and a shorter one two that differ. The condition number is about all directions, "
     "the kicks are about this g. And 90° is out of reach: ⟨g, W Wᵀ g⟩ = ‖Wᵀ g‖² is positive, so each kick is uphill for the other.",
     [
@@ -155,13 +155,13 @@ reach = Exercise(
 # --- eight digits -----------------------------------------------------------------------------------------------------
 
 
-def losses_after_climb(net: nn.Sequential, layer: Layer, y: Tensor, chosen: Sequence[int], rho: float) -> Tensor:
+def losses_after_ascent(net: nn.Sequential, layer: Layer, y: Tensor, chosen: Sequence[int], rho: float) -> Tensor:
     """Losses of some digits before and after SAM's climb in the first layer, weights and bias, for these alone: (2, b).
 
     `layer` is `at_layer(net, x, y)` for all digits, and `net` as samlib.mlp makes it.
     """
     index = torch.as_tensor(chosen)
-    moved = layer.z[index] + sam_kicks(layer.g[index], layer.x[index], rho, bias=layer.bias is not None)
+    moved = layer.z[index] + dz_by_sam_step(layer.g[index], layer.x[index], rho, bias=layer.bias is not None)
     rest = net[3:]  # after normalize, flatten, fc1
     with torch.no_grad():
         return torch.stack([F.cross_entropy(rest(z), y[index], reduction="none") for z in (layer.z[index], moved)])
@@ -180,7 +180,7 @@ def eight_digits(net: nn.Sequential, x: Tensor, y: Tensor, rho: float, want: int
             return f"That is {len(set(answer))} different digit(s); take eight."
         if not all(0 <= i < len(x) for i in answer):
             return f"Indices go from 0 to {len(x) - 1}."
-        before, after = losses_after_climb(net, layer, y, answer, rho)
+        before, after = losses_after_ascent(net, layer, y, answer, rho)
         helped = int((after < before).sum())
         if helped >= want:
             return None

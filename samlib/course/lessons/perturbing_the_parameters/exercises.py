@@ -81,7 +81,7 @@ def _right(
     return _flat(model)
 
 
-CLIMBS: dict[str, Callable[[list[Tensor], Tensor, float], list[Tensor]]] = {
+ASCENTS: dict[str, Callable[[list[Tensor], Tensor, float], list[Tensor]]] = {
     "right": lambda g, n, rho: [rho * k / n for k in g],
     "downhill": lambda g, n, rho: [-rho * k / n for k in g],
     "not normalised": lambda g, n, rho: [rho * k for k in g],
@@ -134,7 +134,7 @@ def _mistaken(model: nn.Module, x: Tensor, y: Tensor, rho: float, climb: str, en
     if end == "first gradient":
         step(first)
     elif end != "no step":
-        kicks = CLIMBS[climb](first, torch.cat([g.flatten() for g in first]).norm(), rho)
+        kicks = ASCENTS[climb](first, torch.cat([g.flatten() for g in first]).norm(), rho)
         move(kicks)
         second = gradient()
         if end == "both gradients":
@@ -191,9 +191,9 @@ def _wrong_step(sam_step: SAMStep) -> str | None:
 
     if near(right):
         return None
-    wrong_climbs = [(climb, "right", climb) for climb in CLIMBS if climb != "right"]
+    wrong_ascents = [(climb, "right", climb) for climb in ASCENTS if climb != "right"]
     wrong_ends = [("right", end, end) for end in ENDS if end != "right"]
-    for climb, end, symptom in wrong_climbs + wrong_ends:
+    for climb, end, symptom in wrong_ascents + wrong_ends:
         if near(_mistaken(reference, x, y, rho, climb, end)):
             return SYMPTOMS[symptom]
     return (
@@ -216,7 +216,7 @@ def _wrong_return(sam_step: SAMStep) -> str | None:
         return None
     weights = list(reference.parameters())
     gradients = list(torch.autograd.grad(F.cross_entropy(reference(x), y), weights))
-    kicks = CLIMBS["right"](gradients, torch.cat([g.flatten() for g in gradients]).norm(), 0.3)
+    kicks = ASCENTS["right"](gradients, torch.cat([g.flatten() for g in gradients]).norm(), 0.3)
     with torch.no_grad():
         for w, kick in zip(weights, kicks, strict=True):
             w += kick

@@ -153,7 +153,7 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
     if mean["rest"] - mean["first"] > 0.03:
         return (
             f"Here the rest came out {100 * (mean['rest'] - mean['first']):.0f} points better than the first layer. If that "
-            "surprises you too, check which names you gave to climb."
+            "surprises you too, check which names you gave to perturb."
         )
     return None
 
@@ -164,7 +164,7 @@ layers = Exercise(
     "You named your bet before you saw the answer, and three seeds each. Compare it with your means; where two differ by no more "
     "than your seeds do, three runs cannot tell them apart. The picture below has five seeds on each of two splits.",
     [
-        "samlib.train has an argument climb: climb=['fc1'] lets the first layer climb alone.",
+        "samlib.train has an argument perturb: perturb=['fc1'] lets SAM perturb the first layer alone.",
         "Make a fresh samlib.mlp(..., seed=seed) for every run and hand the same seed to train.",
         "measured[name] = [run(name, seed) for seed in range(3)], with one line in run for each of the four kinds.",
     ],
