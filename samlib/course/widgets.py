@@ -9,40 +9,45 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
 from IPython.display import HTML
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image
 
-DPI = 100
-_drawing = threading.Lock()  # matplotlib may be used by one thread at a time; training draws from its own
-
-
-def figure(width: float, height: float) -> Figure:
-    """A figure of width x height inches that belongs to no notebook cell; one inch is 100 pixels."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="none")
+from samlib.course import style
+from samlib.course.style import Canvas
 
 
-def _img(fig: Figure, alt: str) -> str:
+def figure(width: float, height: float) -> Canvas:
+    """A figure of width x height inches; rooms use style.figure."""
+    return style.figure(height, width)
+
+
+def png(fig: Canvas) -> bytes:
+    """The figure as it now is, as a PNG file."""
+    buffer = io.BytesIO()
+    # without transparency and hardly compressed: half the time of matplotlib's own
+    Image.fromarray(fig.pixels()).save(buffer, "png", compress_level=2)
+    return buffer.getvalue()
+
+
+def _img(fig: Canvas, alt: str) -> str:
     if not isinstance(alt, str) or len(alt.split()) < 3:
         raise ValueError(f"alt is {alt!r}; it must say in a few words what the figure shows.")
-    buffer = io.BytesIO()
-    with _drawing:
-        FigureCanvasAgg(fig).print_png(buffer)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    width, height = (round(inches * DPI) for inches in fig.get_size_inches())
+    data = base64.b64encode(png(fig)).decode()
+    width, height = (round(inches * style.SHOWN) for inches in fig.get_size_inches())
     return (
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}" decoding="sync" '
         f'width="{width}" height="{height}" style="max-width: 100%; height: auto">'
     )
 
 
-def still(fig: Figure, alt: str) -> HTML:
+def still(fig: Canvas, alt: str) -> HTML:
     """A still figure with a text that says what it shows: for print, for the web pages, for screen readers."""
     return HTML(_img(fig, alt))
 
@@ -50,7 +55,7 @@ def still(fig: Figure, alt: str) -> HTML:
 class Picture(ipywidgets.HTML):
     """A figure that can be shown again after its artists have changed."""
 
-    def __init__(self, fig: Figure) -> None:
+    def __init__(self, fig: Canvas) -> None:
         self.fig = fig
         super().__init__()
 
@@ -71,7 +76,37 @@ class Picture(ipywidgets.HTML):
             raise
 
 
-def live(fig: Figure, draw: Callable[..., str], controls: Mapping[str, ipywidgets.Widget]) -> ipywidgets.VBox:
+class Live(ipywidgets.VBox):
+    """Controls above a picture that follows them; see `live`. Its states can be handed out one by one."""
+
+    def __init__(self, fig: Canvas, draw: Callable[..., str], controls: Mapping[str, ipywidgets.Widget]) -> None:
+        self.picture, self.draw, self.controls = Picture(fig), draw, dict(controls)
+        for control in self.controls.values():
+            control.observe(self._redraw, names="value")
+        self._redraw()
+        super().__init__([_column(self.controls.values()), self.picture])
+
+    def _redraw(self, _: Any = None) -> None:
+        with self.picture.telling_errors(), style.look():
+            self.picture.show(self.draw(**{name: control.value for name, control in self.controls.items()}))
+
+    def states(self) -> Iterator[tuple[dict[str, Any], bytes, str]]:
+        """Every state: the controls' values, the picture as PNG, and its text. The controls stay where they are."""
+        for values in itertools.product(*map(choices, self.controls.values())):
+            state = dict(zip(self.controls, values, strict=True))
+            with style.look():
+                alt = self.draw(**state)
+            yield state, png(self.picture.fig), alt
+        self._redraw()
+
+    def still(self, **values: Any) -> HTML:
+        """The picture at these values (the controls' own where none is given), as a still figure."""
+        with style.look():
+            alt = self.draw(**{name: control.value for name, control in self.controls.items()} | values)
+        return still(self.picture.fig, alt)
+
+
+def live(fig: Canvas, draw: Callable[..., str], controls: Mapping[str, ipywidgets.Widget]) -> Live:
     """Controls above a picture. Whenever one moves, `draw` changes the figure's artists.
 
     Args:
@@ -79,19 +114,29 @@ def live(fig: Figure, draw: Callable[..., str], controls: Mapping[str, ipywidget
         draw: is called with the value of each control under its name, and returns what the picture now shows, in words.
         controls: at most four.
     """
-    picture = Picture(fig)
-
-    def redraw(_: Any = None) -> None:
-        with picture.telling_errors():
-            picture.show(draw(**{name: control.value for name, control in controls.items()}))
-
-    for control in controls.values():
-        control.observe(redraw, names="value")
-    redraw()
-    return ipywidgets.VBox([ipywidgets.VBox(list(controls.values())), picture])
+    return Live(fig, draw, controls)
 
 
-_WIDE = {"description_width": "15em"}
+def choices(control: ipywidgets.Widget) -> list[Any]:
+    """Every value that a control can take."""
+    return [option[1] if isinstance(option, tuple) else option for option in control.options]
+
+
+# One column of labels, whatever the control: ipywidgets puts that of toggle buttons elsewhere.
+_COLUMN = """<style>
+.samlib-controls .widget-inline-hbox { align-items: center; }
+.samlib-controls .widget-inline-hbox > .widget-label { flex: 0 0 17em; width: 17em; max-width: 17em; text-align: right; line-height: 1.3; white-space: normal; }
+.samlib-controls .widget-toggle-buttons > .widget-label { align-self: center; margin-top: 0; padding-top: 0; }
+</style>"""
+_LABEL = {"description_width": "17em"}
+_ROW = {"width": "40em"}
+
+
+def _column(controls: Iterable[ipywidgets.Widget]) -> ipywidgets.VBox:
+    """Controls one under the other, their labels in one column."""
+    box = ipywidgets.VBox([*controls, ipywidgets.HTML(_COLUMN, layout={"display": "none"})])
+    box.add_class("samlib-controls")
+    return box
 
 
 def choice_slider(label: str, options: Sequence[Any], value: Any) -> ipywidgets.SelectionSlider:
@@ -100,8 +145,8 @@ def choice_slider(label: str, options: Sequence[Any], value: Any) -> ipywidgets.
         options=[option if isinstance(option, tuple) else (f"{option}", option) for option in options],
         value=value,
         description=label,
-        style=_WIDE,
-        layout={"width": "38em"},
+        style=_LABEL,
+        layout=_ROW,
     )
 
 
@@ -111,16 +156,14 @@ def toggle(label: str, options: Sequence[Any], value: Any) -> ipywidgets.ToggleB
         options=list(options),
         value=value,
         description=label,
-        style={**_WIDE, "button_width": "9em"},
+        style={**_LABEL, "button_width": "9em"},
         layout={"width": "auto"},
     )
 
 
 def dropdown(label: str, options: Sequence[Any], value: Any) -> ipywidgets.Dropdown:
     """Many choices; each option is a value or a pair (text, value)."""
-    return ipywidgets.Dropdown(
-        options=list(options), value=value, description=label, style=_WIDE, layout={"width": "38em"}
-    )
+    return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_LABEL, layout=_ROW)
 
 
 def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.VBox:
@@ -177,7 +220,7 @@ class Work(ipywidgets.VBox):
         label: str,
         steps: int,
         work: Callable[..., str],
-        fig: Figure,
+        fig: Canvas,
         controls: Mapping[str, ipywidgets.Widget] | None = None,
     ) -> None:
         self._work, self._controls, self._thread = work, dict(controls or {}), None
@@ -193,7 +236,7 @@ class Work(ipywidgets.VBox):
             control.observe(self._announce, names="value")
         self._stop_button.on_click(lambda _: self._stop.set())
         row = ipywidgets.HBox([self._start_button, self._stop_button, self._bar, self._said])
-        super().__init__([*self._controls.values(), row, self.picture])
+        super().__init__([_column(self._controls.values()), row, self.picture])
 
     def _announce(self, _: Any) -> None:
         """Say that a setting counts from the next run on: the picture still shows the last one."""

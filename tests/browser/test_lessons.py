@@ -40,8 +40,8 @@ def test_every_control_of_a_lesson_works(lesson, tmp_path, record_property):
 
 
 CELL = """
-from samlib.course import widgets
-fig = widgets.figure(2, 2)
+from samlib.course import style, widgets
+fig = style.figure(2, 2)
 text = fig.text(0.5, 0.5, "")
 def draw(value, text=text):
     {fault}

@@ -1,0 +1,421 @@
+"""What pictures of several lessons are made of: tiles, curves with their runs, words that find their place.
+
+Positions on a figure are in pixels of the page, from its top left corner: a figure of 8.4 x 4 inches is shown 840 x 400.
+Nothing here computes what it shows, and nothing names a colour or a size: that is style's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import NullLocator
+
+from samlib.course import style
+from samlib.course.style import Canvas, Look
+
+# ---- places ----------------------------------------------------------------------------------------------------------
+
+
+def size(fig: Canvas) -> tuple[float, float]:
+    """Width and height of a figure in pixels of the page."""
+    width, height = fig.get_size_inches() * style.SHOWN
+    return float(width), float(height)
+
+
+def axes(fig: Canvas, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes whose frame has this place and size, in pixels of the page."""
+    across, down = size(fig)
+    return fig.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+class Heading:
+    """A caption in bold ink, and after it a quiet remark on the same line."""
+
+    def __init__(self, fig: Canvas, left: float, top: float, title: str = "", said: str = "") -> None:
+        self.fig, self.left = fig, left
+        across, down = size(fig)
+        height = 1 - top / down
+        self.title = fig.text(left / across, height, title, fontsize=style.CAPTION, fontweight="bold", va="baseline")
+        self.said = fig.text(left / across, height, said, color=style.QUIET, va="baseline")
+        self.show(title, said)
+
+    def show(self, title: str, said: str = "") -> None:
+        """Other words at the same place."""
+        self.title.set_text(title)
+        self.said.set_text(said)
+        wide = text_size(self.title)[0] if title else 0.0
+        self.said.set_x((self.left + wide + 10 * bool(title)) / size(self.fig)[0])
+
+
+def text_size(text: Text) -> tuple[float, float]:
+    """Width and height of a text in pixels of the page."""
+    box = text.get_window_extent(text.figure.canvas.get_renderer())
+    return box.width * style.SHOWN / style.DPI, box.height * style.SHOWN / style.DPI
+
+
+# ---- tiles -----------------------------------------------------------------------------------------------------------
+
+
+def grey(pixels: np.ndarray) -> np.ndarray:
+    """An image of ink, 0 to 1, as RGB: ink is dark. What is blacker than ink is orange, whiter than paper blue."""
+    shown = np.repeat(1 - np.clip(pixels, 0, 1)[..., None], 3, axis=-1)
+    shown[pixels > 1 + 1e-6] = rgb(style.AT.color)
+    shown[pixels < -1e-6] = rgb("#56B4E9")
+    return shown
+
+
+def signed(values: np.ndarray, largest: float) -> np.ndarray:
+    """Signed values in [-largest, largest] as RGB: purple below zero, white at zero, green above."""
+    return style.SIGNED(0.5 + 0.5 * np.clip(values / largest, -1, 1))[..., :3]
+
+
+def rgb(color: str) -> np.ndarray:
+    """A colour "#rrggbb" as three numbers in [0, 1]."""
+    return np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+
+
+class Painting(Artist):
+    """Pixels that go to the figure as they are, from its top left corner: matplotlib's own images take far longer."""
+
+    def __init__(self, fig: Canvas) -> None:
+        super().__init__()
+        width, height = size(fig)
+        self.fine = style.DPI // style.SHOWN  # pixels of the picture for one of the page
+        self.canvas = np.zeros((self.fine * round(height), self.fine * round(width), 4), dtype=np.uint8)
+        fig.add_artist(self)
+
+    def fill(self, left: int, top: int, width: int, height: int, value: np.ndarray) -> None:
+        """Fill a rectangle, in pixels of the page, with a colour or with an RGB image of its size in fine pixels."""
+        rows, columns = (slice(self.fine * a, self.fine * (a + n)) for a, n in ((top, height), (left, width)))
+        self.canvas[rows, columns, :3] = np.round(255 * value)
+        self.canvas[rows, columns, 3] = 255
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Called by matplotlib."""
+        if self.get_visible():
+            renderer.draw_image(renderer.new_gc(), 0, 0, self.canvas[::-1])
+
+
+class Sheet:
+    """A figure to draw on in pixels of the page: tiles, words, arrows. All tiles are one image: many axes are slow.
+
+    Args:
+        fig: its whole area is used, behind whatever axes it has. The tiles are among what moves in it.
+    """
+
+    def __init__(self, fig: Canvas) -> None:
+        width, height = size(fig)
+        self.fig, self.ax = fig, fig.add_axes((0, 0, 1, 1), zorder=-1)
+        self.ax.set(xlim=(0, width), ylim=(height, 0))
+        self.ax.set_axis_off()
+        self.painting = Painting(fig)
+
+    def tile(self, left: int, top: int, image: np.ndarray, cell: int = 9, frame: str = "") -> None:
+        """An RGB image (h, w, 3), `cell` pixels for each of its own, in a thin grey frame or a broad one of a colour."""
+        height, width, edge = cell * image.shape[0], cell * image.shape[1], 3 if frame else 1
+        self.painting.fill(left - 3, top - 3, width + 6, height + 6, rgb(style.PAPER))
+        colour = rgb(frame or style.EDGE)
+        self.painting.fill(left - edge, top - edge, width + 2 * edge, height + 2 * edge, colour)
+        fine = cell * self.painting.fine
+        self.painting.fill(left, top, width, height, image.repeat(fine, axis=0).repeat(fine, axis=1))
+
+    def clear(self, left: int, top: int, width: int, height: int) -> None:
+        """White paper again."""
+        self.painting.fill(left, top, width, height, rgb(style.PAPER))
+
+    def frame(self, left: int, top: int, width: int, height: int, color: str) -> None:
+        """A broad frame around a place that tiles will fill."""
+        self.bar(left - 5, top - 5, width + 10, height + 10, color)
+        self.clear(left - 2, top - 2, width + 4, height + 4)
+
+    def bar(self, left: int, top: int, width: int, height: int, color: str) -> None:
+        """A filled rectangle."""
+        self.painting.fill(left, top, width, height, rgb(color))
+
+    def text(self, x: float, y: float, text: str = "", *, quiet: bool = False, bold: bool = False, **more) -> Text:
+        """Words with their baseline at y; `more` are matplotlib's (ha, va, color, fontsize)."""
+        more.setdefault("color", style.QUIET if quiet else style.INK)
+        return self.ax.text(x, y, text, fontweight="bold" if bold else "normal", **more)
+
+    def arrow(self, start: tuple[float, float], end: tuple[float, float], color: str, width: float = 1.4) -> None:
+        """An arrow from start to end."""
+        look = {"arrowstyle": "-|>,head_width=.22,head_length=.45", "color": color, "linewidth": width}
+        self.ax.annotate("", xy=end, xytext=start, arrowprops={**look, "shrinkA": 0, "shrinkB": 0})
+
+    def rule(self, y: float) -> None:
+        """A thin horizontal line from margin to margin."""
+        width = self.ax.get_xlim()[1]
+        self.ax.plot([style.MARGIN, width - style.MARGIN], [y, y], color=style.RULE, linewidth=0.8)
+
+
+class Mosaic:
+    """Tiles in rows and columns, each with a caption above it.
+
+    Args:
+        fig: the figure.
+        left, top: of the whole, in pixels of the page.
+        rows, columns: how many tiles.
+        cell: pixels of the page for each pixel of a tile.
+        across, down: from one tile to the next; 24 more than a tile of 8 pixels if 0.
+    """
+
+    def __init__(
+        self,
+        fig: Canvas,
+        left: int,
+        top: int,
+        rows: int,
+        columns: int,
+        *,
+        cell: int = 9,
+        across: int = 0,
+        down: int = 0,
+    ) -> None:
+        self.sheet, self.cell = Sheet(fig), cell
+        across, down = across or 8 * cell + 24, down or 8 * cell + 34
+        self.places = {(r, c): (left + c * across, top + 18 + r * down) for r in range(rows) for c in range(columns)}
+        self.captions = {
+            place: self.sheet.text(x + 4 * cell, y - 7, ha="center", va="bottom", linespacing=1.15)
+            for place, (x, y) in self.places.items()
+        }
+
+    def show(self, tiles: dict[tuple[int, int], tuple[np.ndarray, str, str]]) -> None:
+        """Show {(row, column): (RGB image, caption, colour of frame and caption or "")}; other places stay as they are."""
+        for place, (image, caption, color) in tiles.items():
+            x, y = self.places[place]
+            self.sheet.tile(x, y, image, self.cell, color)
+            self.captions[place].set_text(caption)
+            self.captions[place].set_color(color or style.INK)
+
+
+# ---- axes and curves -------------------------------------------------------------------------------------------------
+
+
+def percent_axis(ax: Axes, label: str = "") -> None:
+    """A vertical axis from 0 to 100 %."""
+    ax.set_ylim(-2, 102)
+    ax.set_yticks(range(0, 101, 25))
+    ax.set_ylabel(label)
+    ax.grid(axis="y")
+
+
+def plain_decades(axis: Axis) -> None:
+    """Label a logarithmic axis 0.01, 0.1, 1, ... Powers of ten in TeX, and minor ticks, take most of the drawing time."""
+    axis.set_major_formatter(lambda value, _: f"{value:g}" if value > 2e-5 else f"{value:.5f}")
+    axis.set_minor_locator(NullLocator())
+
+
+class RunCurve:
+    """The mean of several runs as a line with marks, and each run as a thin line behind it.
+
+    Args:
+        ax: where.
+        look: colour, line and marker.
+        marks: whether the points of the mean carry marks.
+    """
+
+    def __init__(self, ax: Axes, look: Look, *, marks: bool = True) -> None:
+        self.look = look
+        self.runs = ax.add_collection(LineCollection([], colors=look.color, linewidths=0.7, alpha=0.45), autolim=False)
+        self.line: Line2D = ax.plot([], [], **look.line(marker=look.marker if marks else None))[0]
+
+    def show(self, x: Sequence[float], runs: np.ndarray) -> None:
+        """Runs (n, points) over x."""
+        x, runs = np.asarray(x, dtype=float), np.atleast_2d(runs)
+        self.runs.set_segments([np.column_stack([x, run]) for run in runs] if len(runs) > 1 else [])
+        self.line.set_data(x, runs.mean(0))
+
+    @property
+    def points(self) -> np.ndarray:
+        """The mean, (points, 2), as `Labels` wants it."""
+        return np.column_stack(self.line.get_data())
+
+    def hide(self) -> None:
+        """Show nothing."""
+        self.runs.set_segments([])
+        self.line.set_data([], [])
+
+
+class RunMarks:
+    """One mark for each run, sorted, side by side around a position, a bar at their mean, and a text above them."""
+
+    def __init__(self, ax: Axes, position: float, look: Look, *, width: float = 0.56) -> None:
+        self.position, self.width = position, width
+        (self.marks,) = ax.plot([], [], **look.marks(alpha=0.6))
+        (self.bar,) = ax.plot([], [], color=look.color, linewidth=2.2, solid_capstyle="round")
+        self.text = ax.annotate(
+            "", (position, 0), xytext=(0, 9), textcoords="offset points", ha="center", color=look.dark
+        )
+
+    def show(self, values: Sequence[float], text: str = "") -> None:
+        """As many runs as there are."""
+        values, half = np.sort(np.asarray(values, dtype=float)), self.width / 2
+        self.marks.set_data(self.position + np.linspace(-half, half, len(values)) * 0.8, values)
+        self.bar.set_data([self.position - half, self.position + half], [values.mean()] * 2)
+        self.text.xy = (self.position, float(values.max()))
+        self.text.set_text(text)
+
+
+class Gap:
+    """An upright bracket between two heights, with its length in words beside it: "+11 points"."""
+
+    def __init__(self, ax: Axes) -> None:
+        (self.line,) = ax.plot([], [], color=style.INK, linewidth=1.8, marker="_", markersize=8, markeredgewidth=1.8)
+
+    def show(self, x: float, low: float, high: float) -> None:
+        """From low to high at x."""
+        self.line.set_data([x, x], [low, high])
+
+
+def ball_outline(centre: Sequence[float], eps: float, norm: str) -> np.ndarray:
+    """The edge of a ball of the plane, "linf" or "l2", (121, 2)."""
+    angle = np.linspace(0, 2 * np.pi, 121)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    shape = {"l2": circle, "linf": circle / np.abs(circle).max(axis=1, keepdims=True)}[norm]
+    return np.asarray(centre) + eps * shape
+
+
+# ---- words that find their place -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words at a curve or a shape.
+
+    Args:
+        text: what it says; "" is left out.
+        points: where it may hang, data coordinates, (n, 2): some points of its curve, or one point.
+        look: gives its colour; ink if None.
+        said: a second line, quiet.
+        bold: how it is set.
+    """
+
+    text: str
+    points: np.ndarray
+    look: Look | None = None
+    said: str = ""
+    bold: bool = True
+
+
+@dataclass
+class _Block:
+    """The artists of one label."""
+
+    text: Text
+    said: Text
+    leader: Line2D = field(repr=False)
+
+
+class Labels:
+    """Words that find their place: near what they name, inside the axes, and on nothing that means something.
+
+    Candidate places around each label's points are compared by how much of the curves, marks and earlier labels they would
+    cover (on a coarse grid of the axes) and by their distance; a far one gets a thin line to its point.
+    """
+
+    CELL = 3.0  # pixels of the page
+    GAPS = (5.0, 11.0, 20.0, 32.0, 48.0)
+    SIDES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)], dtype=float)
+
+    def __init__(self, ax: Axes) -> None:
+        self.ax, self.blocks = ax, list[_Block]()
+
+    def show(self, labels: Sequence[Label], avoid: Sequence[np.ndarray] = ()) -> None:
+        """Place the labels, the most important first. `avoid`: polylines (n, 2) in data coordinates that stay free."""
+        labels = [label for label in labels if label.text and len(label.points)]
+        while len(self.blocks) < len(labels):
+            self.blocks.append(self._block())
+        scale = style.SHOWN / style.DPI
+        box = self.ax.get_window_extent()
+        corner, extent = np.array([box.x0, box.y0]) * scale, np.array([box.width, box.height]) * scale
+        taken = np.zeros(np.ceil(extent / self.CELL).astype(int) + 1)
+        pixels = [self._pixels(np.asarray(line, dtype=float)) * scale - corner for line in avoid]
+        for line in pixels:
+            self._fill_line(taken, line)
+        for block in self.blocks:
+            for part in (block.text, block.said, block.leader):
+                part.set_visible(False)
+        for block, label in zip(self.blocks, labels, strict=False):
+            anchors = self._pixels(np.asarray(label.points, dtype=float)) * scale - corner
+            self._place(block, label, anchors, taken, extent)
+
+    def _block(self) -> _Block:
+        text, said = (self.ax.text(0, 0, "", transform=None, va="bottom", zorder=6) for _ in range(2))
+        (leader,) = self.ax.plot([], [], transform=None, linewidth=0.8, color=style.QUIET, zorder=5)
+        return _Block(text, said, leader)
+
+    def _pixels(self, points: np.ndarray) -> np.ndarray:
+        return self.ax.transData.transform(points[np.isfinite(points).all(1)])
+
+    def _fill_line(self, taken: np.ndarray, line: np.ndarray, weight: float = 1.0) -> None:
+        """Mark the cells that a polyline passes through."""
+        if len(line) > 1:
+            steps = np.maximum(np.ceil(np.abs(np.diff(line, axis=0)).max(1) / self.CELL), 1).astype(int)
+            shares = [np.arange(n)[:, None] / n for n in np.minimum(steps, 2000)]
+            parts = zip(line[:-1], np.diff(line, axis=0), shares, strict=True)
+            line = np.concatenate([a + s * d for a, d, s in parts] + [line[-1:]])
+        cells = np.floor(line / self.CELL).astype(int)
+        inside = ((cells >= 0) & (cells < taken.shape)).all(1)
+        taken[tuple(cells[inside].T)] = np.maximum(taken[tuple(cells[inside].T)], weight)
+
+    def _place(self, block: _Block, label: Label, anchors: np.ndarray, taken: np.ndarray, extent: np.ndarray) -> None:
+        block.text.set(text=label.text, fontweight="bold" if label.bold else "normal", visible=True)
+        block.text.set_color(label.look.dark if label.look else style.INK)
+        block.said.set(text=label.said, color=style.QUIET, visible=bool(label.said))
+        sizes = np.array([text_size(part) for part in (block.text, block.said) if part.get_text()])
+        wide, high = sizes[:, 0].max(), sizes[:, 1].sum()
+        anchors = anchors[np.linspace(0, len(anchors) - 1, min(len(anchors), 40)).astype(int)]
+
+        # every candidate: an anchor, a side of it, a gap; `low` is its lower left corner
+        half = np.array([wide, high]) / 2
+        offsets = np.concatenate([self.SIDES * (half + gap) for gap in self.GAPS])
+        gaps = np.repeat(self.GAPS, len(self.SIDES))
+        low = (anchors[:, None] + offsets[None] - half).reshape(-1, 2)
+        at = np.repeat(np.arange(len(anchors)), len(offsets))
+        cost = np.tile(0.02 * gaps, len(anchors))
+        cost += 0.5 * (np.maximum(0, -low).sum(1) + np.maximum(0, low + 2 * half - extent).sum(1))
+        best = int(np.argmin(cost + self._covered(taken, low, 2 * half)))
+
+        corner = low[best]
+        self._fill_box(taken, corner, 2 * half)
+        self._set(block, corner, sizes, anchors[at[best]], tuple(2 * half))
+
+    def _covered(self, taken: np.ndarray, low: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """How much of what is taken each box covers, with a margin of a cell around it."""
+        total = np.pad(taken.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        limit = np.array(taken.shape)
+        a = np.clip(np.floor(low / self.CELL).astype(int) - 1, 0, limit)
+        b = np.clip(np.ceil((low + box) / self.CELL).astype(int) + 1, 0, limit)
+        return total[b[:, 0], b[:, 1]] - total[a[:, 0], b[:, 1]] - total[b[:, 0], a[:, 1]] + total[a[:, 0], a[:, 1]]
+
+    def _fill_box(self, taken: np.ndarray, low: np.ndarray, box: np.ndarray) -> None:
+        a = np.maximum(np.floor(low / self.CELL).astype(int), 0)
+        b = np.maximum(np.ceil((low + box) / self.CELL).astype(int), 0)
+        taken[a[0] : b[0], a[1] : b[1]] = 3.0
+
+    def _set(
+        self, block: _Block, low: np.ndarray, sizes: np.ndarray, anchor: np.ndarray, box: tuple[float, float]
+    ) -> None:
+        """Put the artists of a label at a corner, in pixels of the page from the axes' lower left corner."""
+        scale = style.DPI / style.SHOWN
+        frame = self.ax.get_window_extent()
+        origin = np.array([frame.x0, frame.y0])
+        to_the_left = low[0] + box[0] / 2 < anchor[0] - box[0] / 4
+        x = low[0] + (box[0] if to_the_left else 0)
+        for part, height in ((block.text, low[1] + (sizes[1, 1] if len(sizes) > 1 else 0)), (block.said, low[1])):
+            part.set_position(tuple(origin + scale * np.array([x, height])))
+            part.set_ha("right" if to_the_left else "left")
+        nearest = np.clip(anchor, low, low + box)
+        if np.hypot(*(anchor - nearest)) > 16:
+            ends = origin + scale * np.stack([nearest, nearest + 0.9 * (anchor - nearest)])
+            block.leader.set_data(*ends.T)
+            block.leader.set_visible(True)
