@@ -1,4 +1,4 @@
-"""The exercises of lesson 06, Robust and non-robust features."""
+"""The exercises of lesson 07, Robust and non-robust features."""
 
 from __future__ import annotations
 
