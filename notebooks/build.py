@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -34,6 +35,13 @@ NOTEBOOKS = ROOT / "notebooks"
 SOLUTIONS = ROOT / "samlib" / "course" / "lessons" / "solutions.json"
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 OURS = {"stub", "solution", "guard", "teaches"}  # tags for this program and the tests; no notebook holds them
+FACTS = {
+    "title": "what stands above the lesson",
+    "minutes": "how long it takes",
+    "difficulty": "easy, medium or hard",
+    "device": "what it needs",
+    "finds": "what a learner finds in it, one line for the tables of lessons",
+}
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
 
 SETUP = f"""\
@@ -54,13 +62,28 @@ def sources() -> list[Path]:
     return sorted((NOTEBOOKS / "source").glob("[0-9][0-9]_*.py"))
 
 
+def lacks(source: Path, root: Path = ROOT) -> list[str]:
+    """What a lesson does not have yet: facts in its header, a room in the package, an exercise, tests."""
+    notebook, room = jupytext.read(source, fmt="py:percent"), source.stem[3:]
+    facts = notebook.metadata.get("samlib", {})
+    missing = [f"`{name}` in its header, under samlib: {what}" for name, what in FACTS.items() if name not in facts]
+    files = {
+        f"samlib/course/lessons/{room}/__init__.py": "its room",
+        f"samlib/course/lessons/{room}/exercises.py": "its exercises and questions",
+        f"tests/course/test_{room}.py": "answers to its exercises: right, wrong and missing ones",
+    }
+    missing += [f"the file {path}: {what}" for path, what in files.items() if not (root / path).exists()]
+    if not any("solution" in tags(cell) for cell in notebook.cells):
+        missing.append(f"an exercise: a cell tagged `stub`, and one tagged `solution` and `exercise:{room}/NAME`")
+    return missing
+
+
 def read(source: Path) -> nbformat.NotebookNode:
     """A source as a notebook, with its tags; the header's facts are in metadata["samlib"]."""
     notebook = jupytext.read(source, fmt="py:percent")
     facts = notebook.metadata.get("samlib", {})
-    missing = {"title", "minutes", "difficulty", "device"} - set(facts)
-    if missing:
-        raise ValueError(f"{source.name}: the header's `samlib` part lacks {', '.join(sorted(missing))}")
+    if missing := [name for name in FACTS if name not in facts]:
+        raise ValueError(f"{source.name}: the header's `samlib` part lacks {', '.join(missing)}")
     if facts["difficulty"] not in DIFFICULTY:
         raise ValueError(
             f"{source.name}: difficulty is {facts['difficulty']!r}; it must be one of {', '.join(DIFFICULTY)}"
@@ -140,10 +163,24 @@ def finished(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def start_page() -> nbformat.NotebookNode:
+def with_table(page: Path) -> str:
+    """A page's text, with the table of lessons between its two markers made afresh."""
+    rows = ["| lesson | minutes | you find |", "| --- | --- | --- |"]
+    for source in sources():
+        facts = read(source).metadata["samlib"]
+        link = Path(os.path.relpath(NOTEBOOKS / f"{source.stem}.ipynb", page.parent)).as_posix()
+        rows.append(f"| [{source.stem[:2]} · {facts['title']}]({link}) | {facts['minutes']} | {facts['finds']} |")
+    parts = re.split(r"(<!-- lessons[^>]*-->\n)(?s:.*?)(<!-- end of lessons -->)", page.read_text(encoding="utf-8"))
+    if len(parts) != 4:
+        raise ValueError(
+            f"{page.name}: the table of lessons needs `<!-- lessons -->` above and `<!-- end of lessons -->` below"
+        )
+    return "\n".join([parts[0] + parts[1], *rows, "", parts[2] + parts[3]])
+
+
+def start_page(text: str) -> nbformat.NotebookNode:
     """The page that `make lab` opens: notebooks/README.md, where JupyterLab shows it formatted."""
-    text = (NOTEBOOKS / "README.md").read_text(encoding="utf-8").strip()
-    return finished(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]))
+    return finished(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text.strip())]))
 
 
 def everything() -> dict[Path, str]:
@@ -153,7 +190,8 @@ def everything() -> dict[Path, str]:
         for solved, folder in ((False, NOTEBOOKS), (True, NOTEBOOKS / "solutions")):
             files[folder / f"{source.stem}.ipynb"] = nbformat.writes(make(source, solved=solved)) + "\n"
         known |= solutions(source)
-    files[NOTEBOOKS / "start.ipynb"] = nbformat.writes(start_page()) + "\n"
+    files |= {page: with_table(page) for page in (ROOT / "README.md", NOTEBOOKS / "README.md")}
+    files[NOTEBOOKS / "start.ipynb"] = nbformat.writes(start_page(files[NOTEBOOKS / "README.md"])) + "\n"
     files[SOLUTIONS] = json.dumps(known, indent=1, sort_keys=True) + "\n"
     return files
 
@@ -172,6 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is not up to date")
     check = parser.parse_args().check
+    missing = [f"{source.name} lacks {lack}" for source in sources() for lack in lacks(source)]
+    print(*missing, sep="\n", end="\n" if missing else "")
     stale = []
     for path, content in everything().items():
         if path.exists() and path.read_text(encoding="utf-8") == content:
@@ -183,6 +223,8 @@ def main() -> None:
     print(*(f"{'stale' if check else 'wrote'} {path}" for path in stale) if stale else ("all up to date",), sep="\n")
     if check and stale:
         sys.exit("Run `make notebooks` and commit what it writes.")
+    if check and missing:
+        sys.exit("A lesson lacks what is named above.")
 
 
 if __name__ == "__main__":

@@ -151,15 +151,8 @@ def test_the_readmes_ten_lines_run(capsys):
 
 
 @pytest.mark.parametrize("page", ["README.md", "notebooks/README.md"])
-def test_the_maps_name_every_lesson_with_its_title_and_minutes_and_no_dead_link(page):
-    text = (ROOT / page).read_text()
-    for source in (ROOT / "notebooks" / "source").glob("[0-9]*.py"):
-        header = yaml.safe_load("\n".join(line[2:] for line in source.read_text().split("# ---")[1].splitlines()))
-        facts = header["jupyter"]["samlib"]
-        row = next(line for line in text.splitlines() if f"{source.stem}.ipynb" in line)
-        assert f"[{source.stem[:2]} · {facts['title']}]" in row
-        assert f"| {facts['minutes']} |" in row
-    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+def test_the_maps_hold_no_dead_link(page):
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / page).read_text()):
         assert ((ROOT / page).parent / link).exists(), link
 
 

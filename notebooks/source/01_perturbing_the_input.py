@@ -9,6 +9,7 @@
 #     minutes: 70
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
+#     finds: FGSM and PGD from scratch; balls and projections; a robust accuracy is an upper bound, never a proof
 # ---
 
 # %% [markdown]

@@ -9,6 +9,7 @@
 #     minutes: 60
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
+#     finds: SAM from scratch; sharpness as a worst case; a meter that lies, and what mends it
 # ---
 
 # %% [markdown]

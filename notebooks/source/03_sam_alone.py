@@ -9,6 +9,7 @@
 #     minutes: 65
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
+#     finds: the claim on real digits, ten seeds, real attacks; what it costs, where it fails
 # ---
 
 # %% [markdown]

@@ -9,6 +9,7 @@
 #     minutes: 70
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
+#     finds: five attacks, three fakes, one network that is robust; how much of SAM's lead is the attack's; a checklist
 # ---
 
 # %% [markdown]

@@ -9,6 +9,9 @@
 #     minutes: 75
 #     difficulty: hard
 #     device: a laptop is enough, no GPU, no download
+#     finds: >-
+#       a ball and an ellipse; two exchange rates for rho and eps; dual is not equally strong; an attack that fails
+#       proves nothing
 # ---
 
 # %% [markdown]

@@ -9,6 +9,9 @@
 #     minutes: 70
 #     difficulty: hard
 #     device: a laptop is enough, no GPU, no download
+#     finds: >-
+#       optional: a world where all can be derived; where AT and SAM move the optimum, and when SAM does *not*; what
+#       the papers report beside what we could derive
 # ---
 
 # %% [markdown]

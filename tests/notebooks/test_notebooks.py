@@ -31,6 +31,7 @@ HEADER = """\
 #     minutes: 1
 #     difficulty: easy
 #     device: any
+#     finds: nothing
 # ---
 
 """
@@ -78,6 +79,35 @@ def test_a_notebook_is_valid_and_holds_no_outputs_and_no_widget_state(source, fo
         assert not build.OURS & set(build.tags(cell))
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
+
+
+@each_lesson
+def test_a_lesson_has_all_its_pieces(source):
+    assert build.lacks(source) == [], f"{source.name} lacks these"
+
+
+def test_all_that_a_new_lesson_lacks_is_named_at_once(tmp_path):
+    source = tmp_path / "09_new.py"
+    source.write_text("# ---\n# jupyter:\n#   samlib:\n#     title: New\n# ---\n\n# %%\n1 + 1\n")
+    named = "\n".join(build.lacks(source, tmp_path))
+    for piece in ("minutes", "difficulty", "device", "finds", "lessons/new/__init__.py", "new/exercises.py"):
+        assert piece in named
+    assert "tests/course/test_new.py" in named
+    assert "exercise:new/NAME" in named
+    assert "`title`" not in named
+
+
+def test_the_table_of_lessons_is_made_between_its_markers(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- lessons: made -->\nold\n<!-- end of lessons -->\nbelow\n")
+    text = build.with_table(page)
+    assert "old" not in text
+    assert text.startswith("above\n<!-- lessons: made -->\n\n| lesson |")
+    assert text.endswith("|\n\n<!-- end of lessons -->\nbelow\n")
+    assert all(f"{source.stem}.ipynb) | " in text for source in SOURCES)
+    page.write_text("no markers")
+    with pytest.raises(ValueError, match="needs `<!-- lessons -->` above"):
+        build.with_table(page)
 
 
 def test_a_cells_id_depends_on_its_text_alone():
@@ -203,15 +233,8 @@ def test_guards_stay_in_their_places_in_the_tested_copies_and_reach_no_reader(so
 @each_lesson
 def test_a_lesson_has_its_parts(source):
     text = "\n".join(cell.source for cell in written(source).cells if cell.cell_type == "markdown").lower()
-    for part in (
-        "**after this lesson you can**",
-        "**you need**",
-        "where it fails",
-        "what you learned",
-        "three questions",
-        "### sources",
-    ):
-        assert part in text, part
+    parts = ["**after this lesson you can**", "**you need**", "where it fails", "what you learned", "three questions"]
+    assert [part for part in [*parts, "### sources"] if part not in text] == [], "parts that the lesson lacks"
     sections = [line for line in text.splitlines() if line.startswith("## ") and line[3].isdigit()]
     assert 3 <= len(sections) <= 5
     exercises = [line for line in text.splitlines() if line.startswith("### exercise")]

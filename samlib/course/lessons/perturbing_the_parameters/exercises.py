@@ -429,7 +429,7 @@ bet_on_random = Question(
     "The worst of twenty random directions, rho = 0.4 long, raises the SGD network's loss a little. A climb of 20 steps in the same ball raises it …",
     {
         "about as much": "Dice do not find what a climb finds.",
-        "about ten times as much": "Far more than that.",
+        "about ten times as much": "Far more than that: no random direction comes near the steepest one.",
         "more than a hundred times as much": "With 5,962 weights, a random direction is almost at right angles to every steep one. Luck does not find a cliff.",
     },
     correct="more than a hundred times as much",
