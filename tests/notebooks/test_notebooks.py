@@ -183,7 +183,6 @@ NOT_YET = [
     "00_write_the_attack_into_the_weights",
     "01_perturbing_the_input",
     "02_perturbing_the_parameters",
-    "03_sam_alone",
     "04_is_it_real",
     "05_one_layer_two_spaces",
     "07_robust_and_non_robust_features",

@@ -1,1 +1,41 @@
-"""The lesson *sam alone*: its exercises."""
+"""The lesson *SAM alone*: its exercises, its questions and its scenes."""
+
+from samlib.course.lessons.sam_alone.exercises import (
+    bet_on_the_gain,
+    bet_on_the_layers,
+    bet_on_the_loss,
+    cost,
+    gain,
+    layers,
+    recall_noise,
+    recall_report,
+    recall_units,
+)
+from samlib.course.lessons.sam_alone.scenes import (
+    RADII,
+    both_norms,
+    clean_against_robust,
+    gain_by_layers,
+    race,
+    robust_curves,
+    table,
+)
+
+__all__ = [
+    "RADII",
+    "bet_on_the_gain",
+    "bet_on_the_layers",
+    "bet_on_the_loss",
+    "both_norms",
+    "clean_against_robust",
+    "cost",
+    "gain",
+    "gain_by_layers",
+    "layers",
+    "race",
+    "recall_noise",
+    "recall_report",
+    "recall_units",
+    "robust_curves",
+    "table",
+]
