@@ -19,8 +19,9 @@ from samlib.ascent import Model, attack_mode
 from samlib.attacks import default_generator, pgd, square
 from samlib.balls import make_ball
 from samlib.checks import check_classifier_input, check_count, check_logits, check_model, check_number
-from samlib.evaluation import default_batch_size, html_table, in_batches, text_table
+from samlib.evaluation import default_batch_size, in_batches
 from samlib.losses import cross_entropy, make_loss, margin
+from samlib.reports import html_table, text_table
 
 # Accuracies of attacks that should agree differ by this much by chance on some two hundred images.
 SLACK = 0.03

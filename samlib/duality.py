@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from samlib.attacks import attack_mode, default_generator
 from samlib.balls import L2
 from samlib.checks import check_classifier_input, check_count, check_logits, check_number
-from samlib.losses import make_loss
-from samlib.models import Normalize
+from samlib.layers import Layer as Layer
+from samlib.layers import at_layer as at_layer
+from samlib.layers import check_examples, check_layer, check_shape, check_tensors, check_weight, mlp_parts
 
 FeatureLoss = Callable[[Tensor], Tensor]
 
@@ -52,13 +53,13 @@ def input_equivalent(weight: Tensor, d_weight: Tensor, x: Tensor, d_bias: Tensor
     Raises:
         TypeError, ValueError: tensors of other dtypes or shapes.
     """
-    _check_tensors(weight=weight, d_weight=d_weight, x=x, d_bias=d_bias)
-    m, n = _check_weight(weight)
-    _check_shape("d_weight", d_weight, (m, n))
-    _check_shape("x", x, (n,), ("b", n))
+    check_tensors(weight=weight, d_weight=d_weight, x=x, d_bias=d_bias)
+    m, n = check_weight(weight)
+    check_shape("d_weight", d_weight, (m, n))
+    check_shape("x", x, (n,), ("b", n))
     dz = x @ d_weight.T
     if d_bias is not None:
-        _check_shape("d_bias", d_bias, (m,))
+        check_shape("d_bias", d_bias, (m,))
         dz = dz + d_bias
     return dz @ torch.linalg.pinv(weight).T
 
@@ -79,10 +80,10 @@ def weight_equivalent(weight: Tensor, dx: Tensor, x: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: tensors of other dtypes or shapes; x is zero, so that no weight reaches z.
     """
-    _check_tensors(weight=weight, dx=dx, x=x)
-    _, n = _check_weight(weight)
-    _check_shape("dx", dx, (n,))
-    _check_shape("x", x, (n,))
+    check_tensors(weight=weight, dx=dx, x=x)
+    _, n = check_weight(weight)
+    check_shape("dx", dx, (n,))
+    check_shape("x", x, (n,))
     return d_weight_for_dz(weight @ dx, x)
 
 
@@ -96,8 +97,8 @@ def singular_range(weight: Tensor) -> tuple[float, float]:
     radius sigma_min. It is 0 where the layer has no full row rank (m > n, or an output that is a combination of
     others): some features are then out of reach of any input. Singular values below rounding count as 0.
     """
-    _check_tensors(weight=weight)
-    m, n = _check_weight(weight)
+    check_tensors(weight=weight)
+    m, n = check_weight(weight)
     _, values, rank = _left_singular(weight)
     return (float(values[-1]) if m <= n and rank == m else 0.0), float(values[0])
 
@@ -118,9 +119,9 @@ def d_weight_for_dz(dz: Tensor, x: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: tensors of other dtypes or shapes; x is zero, so that no weight reaches z.
     """
-    _check_tensors(dz=dz, x=x)
-    _check_shape("dz", dz, ("m",))
-    _check_shape("x", x, ("n",))
+    check_tensors(dz=dz, x=x)
+    check_shape("dz", dz, ("m",))
+    check_shape("x", x, ("n",))
     length = x.norm()
     if length == 0:
         raise ValueError("x is zero: z = W x then does not depend on the weights, and no change of them moves it.")
@@ -147,8 +148,8 @@ def dz_by_weights(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tenso
         TypeError, ValueError: an argument is not as said above.
     """
     rho = check_number("rho", rho)
-    _check_tensors(g=g, x=x)
-    _check_examples(g, x)
+    check_tensors(g=g, x=x)
+    check_examples(g, x)
     return _direction(g) * rho * _with_one(x, bias).norm(dim=-1, keepdim=True)
 
 
@@ -170,9 +171,9 @@ def dz_by_input(weight: Tensor, g: Tensor, r: float) -> Tensor:
         TypeError, ValueError: an argument is not as said above.
     """
     r = check_number("r", r)
-    _check_tensors(weight=weight, g=g)
-    m, _ = _check_weight(weight)
-    _check_shape("g", g, (m,), ("b", m))
+    check_tensors(weight=weight, g=g)
+    m, _ = check_weight(weight)
+    check_shape("g", g, (m,), ("b", m))
     return r * _direction(g @ weight) @ weight.T
 
 
@@ -198,11 +199,11 @@ def dz_between(weight: Tensor, g: Tensor, x: Tensor, r: float, alpha: float) -> 
         TypeError, ValueError: an argument is not as said above.
     """
     r, alpha = check_number("r", r), check_number("alpha", alpha)
-    _check_tensors(weight=weight, g=g, x=x)
-    m, n = _check_weight(weight)
-    _check_shape("g", g, (m,), ("b", m))
-    _check_shape("x", x, (n,), ("b", n))
-    _check_examples(g, x)
+    check_tensors(weight=weight, g=g, x=x)
+    m, n = check_weight(weight)
+    check_shape("g", g, (m,), ("b", m))
+    check_shape("x", x, (n,), ("b", n))
+    check_examples(g, x)
     if alpha > 0:
         vectors, values, rank = _left_singular(weight)
         vectors, values = vectors[:, :rank], values[:rank]
@@ -264,11 +265,11 @@ def loss_sandwich(
     check_count("steps", steps)
     check_count("starts", starts)
     generator = default_generator(generator)
-    _check_tensors(weight=weight, x=x, bias=bias)
-    m, n = _check_weight(weight)
-    _check_shape("x", x, (n,))
+    check_tensors(weight=weight, x=x, bias=bias)
+    m, n = check_weight(weight)
+    check_shape("x", x, (n,))
     if bias is not None:
-        _check_shape("bias", bias, (m,))
+        check_shape("bias", bias, (m,))
     weight, x = weight.detach().clone(), x.detach().clone()  # tensors of inference mode cannot be differentiated
     z = weight @ x if bias is None else weight @ x + bias.detach()
     radius = rho * float(x.norm())
@@ -358,7 +359,7 @@ def certificate(model: nn.Sequential, x: Tensor, y: Tensor, bias: bool = False) 
         # Normalize works on each pixel by itself: its slope there is a difference of two of its values.
         slope = before(torch.ones_like(x[:1])) - before(torch.zeros_like(x[:1]))
     check_logits(logits, y)
-    _check_shape("x after the modules before the first Linear", inputs, ("n", first.in_features))
+    check_shape("x after the modules before the first Linear", inputs, ("n", first.in_features))
 
     readout = torch.eye(first.out_features, dtype=x.dtype, device=x.device)
     lipschitz = 1.0
@@ -378,24 +379,6 @@ def certificate(model: nn.Sequential, x: Tensor, y: Tensor, bias: bool = False) 
 def _over(gap: Tensor, slope: Tensor) -> Tensor:
     """How far to go until a gap closes: gap / slope, 0 where there is none, infinite where it never closes."""
     return torch.where(gap > 0, gap / slope, 0.0)
-
-
-def mlp_parts(model: nn.Sequential) -> tuple[nn.Sequential, nn.Linear, list[nn.Module]]:
-    """What comes before the first Linear (Normalize, Flatten), that Linear, and what comes after it (Linear, ReLU)."""
-    modules = list(model) if isinstance(model, nn.Sequential) else []
-    first = next((i for i, module in enumerate(modules) if isinstance(module, nn.Linear)), None)
-    if first is None:
-        raise TypeError(
-            f"model is a {type(model).__name__}; it must be an nn.Sequential with a Linear module, as samlib.mlp()."
-        )
-    allowed = [(Normalize, nn.Flatten)] * first + [(nn.Linear, nn.ReLU, nn.Identity)] * (len(modules) - first)
-    for module, kinds in zip(modules, allowed, strict=True):
-        if not isinstance(module, kinds):
-            raise TypeError(
-                f"model holds a {type(module).__name__}; only Normalize and Flatten may come before the first Linear, "
-                "and only Linear, ReLU and Identity after it."
-            )
-    return nn.Sequential(*modules[:first]), modules[first], modules[first + 1 :]
 
 
 # ---- P3 and P6: SAM's ascent step in this layer, for one example and for a batch -------------------------------------------
@@ -419,8 +402,8 @@ def sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> tuple[Tens
         TypeError, ValueError: an argument is not as said above.
     """
     rho = check_number("rho", rho)
-    _check_tensors(g=g, x=x)
-    _check_examples(g, x, as_many=True)
+    check_tensors(g=g, x=x)
+    check_examples(g, x, as_many=True)
     total = torch.atleast_2d(g).T @ torch.atleast_2d(_with_one(x, bias))
     step = rho * L2(rho).steepest(total[None])[0]
     return (step[:, :-1], step[:, -1]) if bias else (step, None)
@@ -456,9 +439,9 @@ def downhill(g: Tensor, dz: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: tensors of other dtypes or shapes.
     """
-    _check_tensors(g=g, dz=dz)
-    _check_shape("g", g, ("m",), ("b", "m"))
-    _check_shape("dz", dz, tuple(g.shape))
+    check_tensors(g=g, dz=dz)
+    check_shape("g", g, ("m",), ("b", "m"))
+    check_shape("dz", dz, tuple(g.shape))
     return (g * dz).sum(-1) < 0
 
 
@@ -488,7 +471,7 @@ def gradient_sandwich(weight: Tensor, g: Tensor, x: Tensor) -> GradientSandwich:
     Raises:
         TypeError, ValueError: tensors of other dtypes or shapes.
     """
-    _check_layer(weight, g, x)
+    check_layer(weight, g, x)
     sigma_min, sigma_max = singular_range(weight)
     lengths = x.norm(dim=-1)
     weight_gradient = g.norm(dim=-1) * lengths
@@ -504,7 +487,7 @@ def euler_sides(weight: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
     Args, raises: as for `gradient_sandwich`.
     """
-    _check_layer(weight, g, x)
+    check_layer(weight, g, x)
     return (x * (g @ weight)).sum(-1), (weight * (g[..., :, None] * x[..., None, :])).sum((-2, -1))
 
 
@@ -572,75 +555,15 @@ def at_margin(w: Tensor, x: Tensor, y: Tensor | float, eps: float) -> Tensor:
 
 
 def _margin(w: Tensor, x: Tensor, y: Tensor | float) -> Tensor:
-    _check_tensors(w=w, x=x)
-    _check_shape("w", w, ("n",))
-    _check_shape("x", x, (len(w),), ("b", len(w)))
+    check_tensors(w=w, x=x)
+    check_shape("w", w, ("n",))
+    check_shape("x", x, (len(w),), ("b", len(w)))
     y = torch.as_tensor(y, device=x.device)
     if y.shape not in (torch.Size(), x.shape[:-1]):
         raise ValueError(f"y has shape {tuple(y.shape)}; it must be one number or {tuple(x.shape[:-1])}.")
     if not bool((y.abs() == 1).all()):
         raise ValueError("y holds something else than -1 and +1, the two classes of sgn(<w, x>).")
     return y.to(x.dtype) * (x @ w)
-
-
-# ---- a layer of a real network ---------------------------------------------------------------------------------------
-
-
-class Layer(NamedTuple):
-    """A linear layer at work: weight (m, n), bias (m,) or None; for each example x (b, n), z (b, m), g (b, m)."""
-
-    weight: Tensor
-    bias: Tensor | None
-    x: Tensor
-    z: Tensor
-    g: Tensor
-
-
-def at_layer(model: nn.Module, x: Tensor, y: Tensor, layer: str = "fc1", loss: str = "ce") -> Layer:
-    """What a linear layer inside a network sees: inputs, features, and the gradient of each example's loss in them.
-
-    The model works in evaluation mode, where no example feels another one; modes, parameters and gradients are as
-    before afterwards.
-
-    Args:
-        model: images (n, ...) -> logits (n, classes).
-        x: images, float32 or float64, (n, ...), pixels in [0, 1].
-        y: labels, int64, (n,).
-        layer: name of a Linear module whose input is (n, features), used once in a pass.
-        loss: "ce", "margin" or "dlr" (losses.py).
-
-    Raises:
-        TypeError, ValueError: an argument is not as said above.
-    """
-    objective = make_loss(loss)
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module.")
-    check_classifier_input(model, x, y)
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    if layer not in linear:
-        raise ValueError(f"layer is {layer!r}; the model's Linear modules are {', '.join(map(repr, linear))}.")
-    seen: list[tuple[Tensor, Tensor]] = []
-
-    def note(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        seen.append((inputs[0].detach(), output.detach().requires_grad_()))
-        return seen[-1][1]
-
-    hook = linear[layer].register_forward_hook(note)
-    try:
-        with attack_mode(model):
-            logits = model(x.detach().clone())
-            check_logits(logits, y)
-            if len(seen) != 1 or seen[0][0].ndim != 2:
-                raise ValueError(
-                    f"layer {layer!r} was used {len(seen)} times, on inputs of shape "
-                    f"{[tuple(s[0].shape) for s in seen]}; it must be used once, on (n, features)."
-                )
-            inputs, features = seen[0]
-            (gradient,) = torch.autograd.grad(objective(logits, y).sum(), features)
-    finally:
-        hook.remove()
-    weight, bias = linear[layer].weight.detach(), linear[layer].bias
-    return Layer(weight, None if bias is None else bias.detach(), inputs, features.detach(), gradient)
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------
@@ -661,58 +584,3 @@ def _left_singular(weight: Tensor) -> tuple[Tensor, Tensor, int]:
     vectors, values, _ = torch.linalg.svd(weight.detach(), full_matrices=False)
     rounding = max(weight.shape) * torch.finfo(weight.dtype).eps * values[0]  # as in torch.linalg.pinv
     return vectors, values, int((values > rounding).sum())
-
-
-# ---- what may come in ------------------------------------------------------------------------------------------------
-
-
-def _check_tensors(**tensors: Tensor | None) -> None:
-    """Every argument is a float32 or float64 tensor, all of one dtype and on one device; None is skipped."""
-    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    first = next(iter(given))
-    for name, tensor in given.items():
-        if not isinstance(tensor, Tensor):
-            raise TypeError(f"{name} is a {type(tensor).__name__}; it must be a torch.Tensor.")
-        if tensor.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"{name} has dtype {tensor.dtype}; it must be float32 or float64.")
-        for what in ("dtype", "device"):
-            ours, theirs = getattr(tensor, what), getattr(given[first], what)
-            if ours != theirs:
-                raise ValueError(f"{name} has {what} {ours} and {first} has {theirs}; they must have one {what}.")
-
-
-def _check_shape(name: str, tensor: Tensor, *allowed: tuple[int | str, ...]) -> None:
-    """The shape is one of `allowed`, where a letter stands for any length >= 1."""
-    for shape in allowed:
-        lengths = zip(tensor.shape, shape, strict=False)
-        if tensor.ndim == len(shape) and all(
-            have >= 1 if isinstance(want, str) else have == want for have, want in lengths
-        ):
-            return
-    options = " or ".join(f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" for shape in allowed)
-    raise ValueError(f"{name} has shape {tuple(tensor.shape)}; it must be {options}.")
-
-
-def _check_weight(weight: Tensor) -> tuple[int, int]:
-    """A weight matrix; its outputs m and inputs n."""
-    _check_shape("weight", weight, ("m", "n"))
-    return weight.shape[0], weight.shape[1]
-
-
-def _check_examples(g: Tensor, x: Tensor, as_many: bool = False) -> None:
-    """Gradients (m,) or (b, m), and as many inputs; or, unless `as_many`, one input (n,) for all."""
-    _check_shape("g", g, ("m",), ("b", "m"))
-    if g.ndim == 1:
-        _check_shape("x", x, ("n",))
-    elif as_many or x.ndim > 1:
-        _check_shape("x", x, (len(g), "n"))
-    else:
-        _check_shape("x", x, ("n",))
-
-
-def _check_layer(weight: Tensor, g: Tensor, x: Tensor) -> None:
-    """A weight matrix with gradients and inputs that fit it, as many of the one as of the other."""
-    _check_tensors(weight=weight, g=g, x=x)
-    m, n = _check_weight(weight)
-    _check_shape("g", g, (m,), ("b", m))
-    _check_shape("x", x, (*g.shape[:-1], n))

@@ -323,9 +323,11 @@ for name, rho in (("A", 4.0), ("B", 3.0), ("F1", 1.5)):
 # </details>
 
 # %%
+from samlib.course.lessons.robust_and_non_robust_features.leading import leading_order
+
 for name in ("A", "B"):  # the formulas against the exact optimum
     for rho in (0.1, 0.05):
-        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, toy.leading_order))
+        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, leading_order))
         missed = abs(exact - formula) / abs(exact - standard)
         print(f"{name}, rho = {rho:4}: change {100 * (exact / standard - 1):+.5f} %,", end=" ")
         print(f"of which the formula misses a share of {missed:.0e}")
@@ -421,7 +423,7 @@ def change(solve, name, share, rho, eta=0.2, d=50):
 maps = {
     name: [
         np.array([[change(solve, name, share, rho) for rho in RADII] for share in SHARES])
-        for solve in (toy.sam_optimum, toy.leading_order)
+        for solve in (toy.sam_optimum, leading_order)
     ]
     for name in toy.DEFINITIONS
 }
@@ -532,11 +534,14 @@ lesson.bet_on_the_batch.ask()
 
 
 # %%
-def moved(m, rhos, learn_others=False, seeds=range(3), p=0.95, eta=0.2, d=50, toy=toy):
+from samlib.course.lessons.robust_and_non_robust_features.training import train_classifier
+
+
+def moved(m, rhos, learn_others=False, seeds=range(3), p=0.95, eta=0.2, d=50, train_classifier=train_classifier):
     """For each rho: w_1 / w_j of SAM against SGD on the same examples, in percent for each seed."""
     options = {"batch_size": m, "steps": max(100, int(1600 / m**0.5)), "seeds": seeds}
     options["learn_others"] = learn_others
-    runs = [toy.train_classifier(p, eta, d, rho=rho, **options) for rho in (*rhos, 0.0)]
+    runs = [train_classifier(p, eta, d, rho=rho, **options) for rho in (*rhos, 0.0)]
     return [(100 * (sam / runs[-1] - 1)).numpy() for sam in runs[:-1]]
 
 
@@ -633,12 +638,14 @@ widgets.still(
 lesson.bet_on_the_price.ask()
 
 # %% tags=["hide-input"]
+from samlib.course.lessons.robust_and_non_robust_features.radii import derived_eps, equivalent_eps, reported_eps
+
 radii = np.geomspace(0.05, 2, 25)  # in units of one weak feature's weight
 curves = {
-    "reported, 2/3": [toy.reported_eps(eta, rho) for rho in radii],
-    "A": [toy.derived_eps(eta, d, rho) for rho in radii],
+    "reported, 2/3": [reported_eps(eta, rho) for rho in radii],
+    "A": [derived_eps(eta, d, rho) for rho in radii],
     "F1": [rho / d for rho in radii],
-    "J, m = 1": [toy.equivalent_eps(p, eta, d, 2 * eta * rho, "J") for rho in radii],
+    "J, m = 1": [equivalent_eps(p, eta, d, 2 * eta * rho, "J") for rho in radii],
 }
 points = {(f"m = {m}", rho): run for m, runs in small.items() for rho, run in zip((0.1, 0.3), runs, strict=True)}
 step = np.geomspace(0.03, 1, 12)
@@ -675,9 +682,9 @@ slopes = [np.polyfit(np.log(step[:6]), np.log(v[:6]), 1)[0] for v in (rise, fall
 assert abs(slopes[0] - 2) < 0.1
 assert abs(slopes[1] - 1) < 0.1
 print(f"slopes in the picture on the right: {slopes[0]:.2f} for the price, {slopes[1]:.2f} for the gain")
-same = toy.equivalent_eps(p, eta, d, 0.3, "J")
+same = equivalent_eps(p, eta, d, 0.3, "J")
 options = {"batch_size": 256, "steps": 200, "seeds": range(3), "learn_others": True}
-ratio = toy.train_classifier(p, eta, d, eps=same, **options) / toy.train_classifier(p, eta, d, **options)
+ratio = train_classifier(p, eta, d, eps=same, **options) / train_classifier(p, eta, d, **options)
 mean, error = summary(100 * (ratio.numpy() - 1))
 assert abs(mean - own) < 4 * error + 1
 print(f"AT trained with eps = {same:.3f}: w_1 changes by {mean:.1f} ± {error:.1f} %")

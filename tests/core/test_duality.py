@@ -15,6 +15,7 @@ from torch import nn
 
 import samlib
 from samlib import SAM, duality
+from samlib.layers import mlp_parts
 from samlib.losses import cross_entropy, margin
 from samlib.models import Normalize
 
@@ -340,7 +341,7 @@ def own_classes(model, x):
 @torch.no_grad()
 def test_the_certificate_is_exact_for_a_linear_network(device, draw, which, bias):
     model = linear_networks(device)[which]
-    _, first, after = duality.mlp_parts(model)
+    _, first, after = mlp_parts(model)
     x = draw(60, 1, 8, 8).sigmoid()
     y = own_classes(model, x)
     found = duality.certificate(model, x, y, bias)
@@ -375,7 +376,7 @@ def test_nothing_within_the_certificate_flips_and_something_beyond_does(device, 
 
     # The same in the weights, with the steepest dz of each example and with random ones.
     layer = duality.at_layer(model, x, y, loss="margin")
-    rest = nn.Sequential(*duality.mlp_parts(model)[2])
+    rest = nn.Sequential(*mlp_parts(model)[2])
     for direction in [layer.g, *(draw(100, layer.z.shape[1]) for _ in range(10))]:
         moves = duality.dz_by_weights(direction, layer.x, 1.0) * found.rho[:, None] * 0.9999
         assert torch.equal(rest(layer.z + moves).argmax(1), y)

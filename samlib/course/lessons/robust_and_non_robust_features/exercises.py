@@ -9,6 +9,7 @@ from unittest import mock
 
 from samlib import toy
 from samlib.course.exercise import Exercise, Question, attempted
+from samlib.course.lessons.robust_and_non_robust_features import leading
 
 # ---- the best weight -------------------------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ def _judge_middle(middle: Callable[[float, float, int, float], Any]) -> str | No
     for p, eta, d, rho in [(0.99, 0.2, 20, 4.0), (0.95, 0.2, 50, 6.0), (0.8, 0.5, 3, 1.0)]:
         right, standard = toy.sam_optimum(p, eta, d, rho, "A"), toy.standard_optimum(p, eta)
         try:
-            with mock.patch.object(toy, "sam_optimum", _refuse), mock.patch.object(toy, "leading_order", _refuse):
+            with mock.patch.object(toy, "sam_optimum", _refuse), mock.patch.object(leading, "leading_order", _refuse):
                 value = _number(middle(p, eta, d, rho), "middle")
         except _Borrowed:
             return "You asked samlib.toy for the optimum. Find the chord yourself, from toy.clean_error."
