@@ -1,6 +1,6 @@
 """What pictures of several lessons are made of: tiles, curves with their runs, words that find their place.
 
-Positions on a figure are in pixels of the page, from its top left corner: a figure of 8.4 x 4 inches is shown 840 x 400.
+Positions on a figure are in pixels of the page, from its top left corner: 8.4 x 4 inches are shown as 840 x 400.
 Nothing here computes what it shows, and nothing names a colour or a size: that is style's.
 """
 
@@ -91,6 +91,7 @@ class Painting(Artist):
         width, height = size(fig)
         self.fine = style.DPI // style.SHOWN  # pixels of the picture for one of the page
         self.canvas = np.zeros((self.fine * round(height), self.fine * round(width), 4), dtype=np.uint8)
+        self.set_zorder(-2)  # under every word
         fig.add_artist(self)
 
     def fill(self, left: int, top: int, width: int, height: int, value: np.ndarray) -> None:
@@ -120,7 +121,7 @@ class Sheet:
         self.painting = Painting(fig)
 
     def tile(self, left: int, top: int, image: np.ndarray, cell: int = 9, frame: str = "") -> None:
-        """An RGB image (h, w, 3), `cell` pixels for each of its own, in a thin grey frame or a broad one of a colour."""
+        """An RGB image (h, w, 3), `cell` pixels for each of its own, thinly framed in grey or broadly in a colour."""
         height, width, edge = cell * image.shape[0], cell * image.shape[1], 3 if frame else 1
         self.painting.fill(left - 3, top - 3, width + 6, height + 6, rgb(style.PAPER))
         colour = rgb(frame or style.EDGE)
@@ -189,7 +190,7 @@ class Mosaic:
         }
 
     def show(self, tiles: dict[tuple[int, int], tuple[np.ndarray, str, str]]) -> None:
-        """Show {(row, column): (RGB image, caption, colour of frame and caption or "")}; other places stay as they are."""
+        """Show {(row, column): (RGB image, caption, colour of both or "")}; other places stay as they are."""
         for place, (image, caption, color) in tiles.items():
             x, y = self.places[place]
             self.sheet.tile(x, y, image, self.cell, color)
@@ -209,7 +210,7 @@ def percent_axis(ax: Axes, label: str = "") -> None:
 
 
 def plain_decades(axis: Axis) -> None:
-    """Label a logarithmic axis 0.01, 0.1, 1, ... Powers of ten in TeX, and minor ticks, take most of the drawing time."""
+    """Label a logarithmic axis 0.01, 0.1, 1, ...: powers of ten in TeX and minor ticks take most of the time."""
     axis.set_major_formatter(lambda value, _: f"{value:g}" if value > 2e-5 else f"{value:.5f}")
     axis.set_minor_locator(NullLocator())
 
@@ -318,8 +319,8 @@ class _Block:
 class Labels:
     """Words that find their place: near what they name, inside the axes, and on nothing that means something.
 
-    Candidate places around each label's points are compared by how much of the curves, marks and earlier labels they would
-    cover (on a coarse grid of the axes) and by their distance; a far one gets a thin line to its point.
+    Candidate places around each label's points are compared by how much of the curves, marks and earlier labels they
+    would cover (on a coarse grid of the axes) and by their distance; a far one gets a thin line to its point.
     """
 
     CELL = 3.0  # pixels of the page

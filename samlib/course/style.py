@@ -1,7 +1,7 @@
 """The look of every picture, set here and nowhere else: sizes, fonts, and a colour, line and marker for each method.
 
-A scene never names a colour or a font size. It asks for `style.SAM.color`, `style.INK`, `style.CAPTION` when it draws, so
-that what is changed here changes everywhere. `look()` puts matplotlib's defaults and these settings in the place of
+A scene never names a colour or a font size. It asks for `style.SAM.color`, `style.INK`, `style.CAPTION` when it draws,
+so that what is changed here changes everywhere. `look()` puts matplotlib's defaults and these settings in the place of
 whatever the learner's own matplotlibrc says, for as long as something is drawn.
 """
 
@@ -60,7 +60,7 @@ OTHER = Look("#AA4499", "#8A2F7B", (0, (3, 1.5, 1, 1.5, 1, 1.5)), "v")  # a fift
 
 
 def of(name: str) -> Look:
-    """The look of a method, by how its name begins: "SAM 0.4", "AT linf 0.125", "input noise 0.2", "SGD, 4x as long"."""
+    """The look of a method, by how its name begins: "SAM 0.4", "AT linf 0.125", "input noise 0.2"."""
     for beginnings, look in {("AT",): AT, ("SAM", "first", "weights"): SAM, ("SGD",): SGD}.items():
         if name.startswith(beginnings):
             return look
@@ -133,7 +133,7 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @contextmanager
 def look() -> Iterator[None]:
-    """While it lasts, matplotlib draws in the course's look. Also a decorator: `@style.look()` on a scene's function."""
+    """While it lasts, matplotlib draws in the course's look. Also a decorator: `@style.look()` on a function."""
     with _ONE_AT_A_TIME, matplotlib.rc_context({**_DEFAULTS, **SETTINGS}):
         yield
 

@@ -125,7 +125,8 @@ def choices(control: ipywidgets.Widget) -> list[Any]:
 # One column of labels, whatever the control: ipywidgets puts that of toggle buttons elsewhere.
 _COLUMN = """<style>
 .samlib-controls .widget-inline-hbox { align-items: center; }
-.samlib-controls .widget-inline-hbox > .widget-label { flex: 0 0 17em; width: 17em; max-width: 17em; text-align: right; line-height: 1.3; white-space: normal; }
+.samlib-controls .widget-inline-hbox > .widget-label {
+  flex: 0 0 17em; width: 17em; max-width: 17em; text-align: right; line-height: 1.3; white-space: normal; }
 .samlib-controls .widget-toggle-buttons > .widget-label { align-self: center; margin-top: 0; padding-top: 0; }
 </style>"""
 _LABEL = {"description_width": "17em"}

@@ -1,1 +1,30 @@
-"""The lesson *write the attack into the weights*: its exercises."""
+"""The lesson *Write the attack into the weights*: its scenes, its exercises and its questions."""
+
+from samlib.course.lessons.write_the_attack_into_the_weights.exercises import (
+    bet_on_the_bars,
+    bet_on_the_others,
+    bet_on_the_points,
+    cheapest,
+    felt,
+    recall_ghost,
+    recall_rank,
+    recall_units,
+)
+from samlib.course.lessons.write_the_attack_into_the_weights.gradients import two_gradients
+from samlib.course.lessons.write_the_attack_into_the_weights.margins import margins_lost, who_moves
+from samlib.course.lessons.write_the_attack_into_the_weights.two_places import hero
+
+__all__ = [
+    "bet_on_the_bars",
+    "bet_on_the_others",
+    "bet_on_the_points",
+    "cheapest",
+    "felt",
+    "hero",
+    "margins_lost",
+    "recall_ghost",
+    "recall_rank",
+    "recall_units",
+    "two_gradients",
+    "who_moves",
+]

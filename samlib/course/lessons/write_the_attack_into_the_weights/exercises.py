@@ -11,11 +11,18 @@ from torch import Tensor
 from samlib.course.exercise import Exercise, Question, attempted
 
 bet_on_the_bars = Question(
-    "The kick moves from the pixels into the weights of the first layer. What will the ten bars do?",
+    "The perturbation moves from the pixels into the weights of the first layer. What will the ten bars do?",
     {
-        "they go back to what they were: the digit is whole again": "The digit is, but the templates have changed, by just as much as the digit did before.",
-        "they do not move at all": "dW x = W dx: the first layer gives the same numbers as before, and the rest of the network sees nothing else.",
-        "they change, since weights are not pixels": "The rest of the network sees only z, and z is the same number by number.",
+        "they go back to what they were: the digit is whole again": (
+            "The digit is, but the templates have changed, by just as much as the digit did before."
+        ),
+        "they do not move at all": (
+            "dW x = W dx: the first layer gives the same numbers as before, and the rest of the network sees "
+            "nothing else."
+        ),
+        "they change, since weights are not pixels": (
+            "The rest of the network sees only z, and z is the same number by number."
+        ),
     },
     correct="they do not move at all",
 )
@@ -24,8 +31,13 @@ bet_on_the_others = Question(
     "And other digits, which nobody touched: what does the change of the weights do to them?",
     {
         "nothing": "The weights are shared: every digit passes through them.",
-        "the same to all of them": "The change is W dx xᵀ/‖x‖²: another digit x′ feels it through ⟨x, x′⟩, so it depends on what x′ looks like.",
-        "the more, the more similar they are to this digit": "A digit x′ feels dW x′ = W dx · ⟨x, x′⟩/‖x‖²: the kick, times its similarity to x.",
+        "the same to all of them": (
+            "The change is W dx xᵀ/‖x‖²: another digit x′ feels it through ⟨x, x′⟩, so it depends on what x′ "
+            "looks like."
+        ),
+        "the more, the more similar they are to this digit": (
+            "A digit x′ feels dW x′ = W dx · ⟨x, x′⟩/‖x‖²: the perturbation, times its similarity to x."
+        ),
     },
     correct="the more, the more similar they are to this digit",
 )
@@ -50,7 +62,10 @@ def _wrong_change(answer: Tensor, weight: Tensor, dx: Tensor, x: Tensor) -> str 
     """What is wrong with a change of the weights that is to do W dx to x, if anything is."""
     right = torch.outer(weight @ dx, x) / (x @ x)
     if answer.shape == weight.T.shape != weight.shape and torch.allclose(answer.T, right):
-        return f"Transposed: your dW has shape {tuple(answer.shape)} and W has {tuple(weight.shape)}; W dx goes down, x goes across."
+        return (
+            f"Transposed: your dW has shape {tuple(answer.shape)} and W has {tuple(weight.shape)}; W dx goes "
+            f"down, x goes across."
+        )
     if answer.shape != weight.shape:
         return f"Your dW has shape {tuple(answer.shape)}; it must have W's, {tuple(weight.shape)}."
     if torch.allclose(answer, right):
@@ -74,7 +89,8 @@ def _wrong_change(answer: Tensor, weight: Tensor, dx: Tensor, x: Tensor) -> str 
 cheapest = Exercise(
     "write_the_attack_into_the_weights/cheapest",
     _judge_cheapest,
-    "It is the one of section 1: of all changes that do this to x, the shortest. Whatever else dW had, at right angles to x, x would never feel.",
+    "It is the one of section 1: of all changes that do this to x, the shortest. Whatever else dW had, at "
+    "right angles to x, x would never feel.",
     [
         "dW has a row for each unit. What must each row times x give?",
         "A row that is a multiple of x spends nothing on directions that x does not feel.",
@@ -102,14 +118,18 @@ def _judge_felt(felt: Callable[[Tensor, Tensor], Any]) -> str | None:
     if torch.allclose(answer, right * (x @ x)):
         return "That is ⟨x, x′⟩. The digit x itself should feel exactly 1: divide by ‖x‖²."
     if torch.allclose(answer, right * (x @ x) / others.square().sum(1)):
-        return "You divided by the other digit's length squared; divide by ‖x‖², of the digit that the change was made for."
+        return (
+            "You divided by the other digit's length squared; divide by ‖x‖², of the digit that the change was "
+            "made for."
+        )
     if torch.allclose(answer, right * x.norm()):
         return "You divided by ‖x‖; since x meets itself in dW x, it must be ‖x‖²."
     if not torch.isclose(answer[0], right[0]):
-        return f"x itself should feel exactly 1 of its kick; yours says {float(answer[0]):.3f}."
+        return f"x itself should feel exactly 1 of its perturbation; yours says {float(answer[0]):.3f}."
     worst = int((answer - right).abs().argmax())
     return (
-        f"x itself comes out right, but another digit should feel {float(right[worst]):.3f} of the kick and yours says "
+        f"x itself comes out right, but another digit should feel {float(right[worst]):.3f} of the "
+        f"perturbation and yours says "
         f"{float(answer[worst]):.3f}."
     )
 
@@ -117,7 +137,8 @@ def _judge_felt(felt: Callable[[Tensor, Tensor], Any]) -> str | None:
 felt = Exercise(
     "write_the_attack_into_the_weights/felt",
     _judge_felt,
-    "A change of the weights is a change of all pictures at once, each by its similarity. SAM lives with that; an attack does not.",
+    "A change of the weights is a change of all pictures at once, each by its similarity. SAM lives with "
+    "that; an attack does not.",
     [
         "What is dW x′, with dW = W dx xᵀ/‖x‖²?",
         "It is W dx times a number. That number, for each x′, is the answer.",
@@ -129,16 +150,19 @@ bet_on_the_points = Question(
     "All points are attacked at once. In which scene does every single margin fall by the same amount?",
     {
         "when the points walk": "Each walks straight to the line by eps, and loses eps · ‖w‖, wherever it stands.",
-        "when the line swings": "It moves once for all of them: each point loses rho times its length along the direction of that move, and these differ.",
+        "when the line swings": (
+            "It moves once for all of them: each point loses rho times its length along the direction of "
+            "that move, and these differ."
+        ),
         "in both": "The line has one move for all points together, and they lie at different lengths along it.",
     },
     correct="when the points walk",
 )
 
 recall_ghost = Question(
-    "In the weights, the kick looks like a faint copy of …",
+    "In the weights, the perturbation looks like a faint copy of …",
     {
-        "the kick dx": "dx is in there, but only through the numbers W dx, one for each unit.",
+        "the perturbation dx": "dx is in there, but only through the numbers W dx, one for each unit.",
         "the digit x": "Each row of dW is a multiple of x: weights are changed along what they see.",
         "the class that the network says instead": "No class appears in dW = W dx xᵀ/‖x‖².",
     },
@@ -148,18 +172,27 @@ recall_ghost = Question(
 recall_rank = Question(
     "A first layer has 256 units on 64 pixels. What can be said for sure?",
     {
-        "every kick in the pixels has its equal in the weights": "dW = W dx xᵀ/‖x‖² exists for any W and any x that is not zero.",
-        "every kick in the weights has its equal in the pixels": "256 numbers cannot all be steered by 64 pixels: most of it is out of reach.",
+        "every perturbation of the pixels has its equal in the weights": (
+            "dW = W dx xᵀ/‖x‖² exists for any W and any x that is not zero."
+        ),
+        "every perturbation of the weights has its equal in the pixels": (
+            "256 numbers cannot all be steered by 64 pixels: most of it is out of reach."
+        ),
         "neither": "One direction is always exact: from the pixels into the weights.",
     },
-    correct="every kick in the pixels has its equal in the weights",
+    correct="every perturbation of the pixels has its equal in the weights",
 )
 
 recall_units = Question(
     "“The weights moved by rho = 0.4 and the pixels by eps = 0.4: the same strength.” Is it?",
     {
-        "yes, both are Euclidean lengths of 0.4": "They are lengths in different spaces. For one digit, rho · ‖x‖ is a length in z, and eps becomes one through W.",
-        "no: only after both are carried into z do they compare": "rho becomes rho · ‖x‖, and eps at most eps times the largest stretch of W.",
+        "yes, both are Euclidean lengths of 0.4": (
+            "They are lengths in different spaces. For one digit, rho · ‖x‖ is a length in z, and eps "
+            "becomes one through W."
+        ),
+        "no: only after both are carried into z do they compare": (
+            "rho becomes rho · ‖x‖, and eps at most eps times W's largest singular value."
+        ),
         "only for trained networks": "Training has no say in it. The two lengths live in different spaces.",
     },
     correct="no: only after both are carried into z do they compare",

@@ -12,7 +12,6 @@ from samlib.course import style, widgets
 from samlib.course.pictures import Sheet, grey, signed
 from samlib.duality import weight_equivalent
 
-EPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 UNITS, OTHERS = 4, 8
 
 Attacks = Mapping[tuple[str, float], Tensor]  # (network, eps) -> images (10, 1, 8, 8)
@@ -31,13 +30,13 @@ def hero(
     """
     with style.look():
         picture = HeroPicture(style.figure(5.62))
-    flat = x.flatten(1)
+    flat, radii = x.flatten(1), sorted({eps for _, eps in attacked})
 
     def draw(eps: float, digit: int, network: str) -> str:
         """Both perturbations, what they do to this digit, and what they do to all others."""
         net, clean = nets[network], flat[chosen[digit]]
         dx = attacked[network, eps][digit].flatten() - clean
-        largest = attacked[network, EPS[-1]][digit].flatten() - clean  # the same units at every eps
+        largest = attacked[network, radii[-1]][digit].flatten() - clean  # the same units at every eps
         state = both_ways(net, clean, dx, largest)
         others, shares = neighbours(flat, chosen[digit])
         said = answers(net, state["W + dW"], flat)
@@ -46,15 +45,15 @@ def hero(
         picture.show_digit(state)
         picture.show_others(flat[others].numpy(), shares.numpy(), said[others].tolist(), wrong[others].tolist())
         picture.show_counts(int(wrong.sum()), len(x) - 1)
-        top = int(np.argmax(state["by input"]))
+        top, by_weights = int(np.argmax(state["by input"])), int(np.argmax(state["by weights"]))
         return (
             f"eps {eps:g}, digit {digit}, network {network}: with the perturbation in the input the network says {top}, "
-            f"with it in the weights {int(np.argmax(state['by weights']))}, both with {100 * state['by input'][top]:.0f} %. "
+            f"with it in the weights {by_weights}, both with {100 * state['by input'][top]:.0f} %. "
             f"Of {len(x) - 1} other digits, untouched, {int(wrong.sum())} are misclassified by the changed weights."
         )
 
     controls = {
-        "eps": widgets.choice_slider("eps: length of the perturbation dx (l_2)", EPS, 0.75),
+        "eps": widgets.choice_slider("eps: length of the perturbation dx (l_2)", radii, 0.75),
         "digit": widgets.choice_slider("digit", range(10), 3),
         "network": widgets.toggle("network trained with", list(nets), "SGD"),
     }
@@ -109,7 +108,7 @@ class HeroPicture:
 
     ROWS = (50, 248)  # the tops of the two ways
     OTHER = tuple(232 + 76 * i for i in range(OTHERS))  # the left edges of the other digits
-    BARS, FULL = 722, 74  # left edge and length of a probability of 1
+    BARS, FULL = 722, 68  # left edge and length of a probability of 1
 
     def __init__(self, fig: style.Canvas) -> None:
         self.fig, self.sheet = fig, Sheet(fig)
@@ -132,13 +131,13 @@ class HeroPicture:
         text(517, first - 10, "four of 48 units", ha="center", quiet=True)
 
         text(50, second + 114, "digit $x$", ha="center")
-        text(137, second + 50, "the same digit", ha="center", quiet=True)
-        arrow((92, second + 59), (181, second + 59), style.SAM.color)
-        for x, words in ((247, "$W$"), (381, "$dW = W\\,dx\\,x^{\\mathsf{T}}/\\Vert x\\Vert^2$"), (517, "$W + dW$")):
+        text(133, second + 50, "the same digit", ha="center", quiet=True)
+        arrow((92, second + 59), (174, second + 59), style.SAM.color)
+        for x, words in ((239, "$W$"), (379, "$dW = W\\,dx\\,x^{\\mathsf{T}}/\\Vert x\\Vert^2$"), (517, "$W + dW$")):
             text(x, second + 139, words, ha="center")
-        for x, words in ((314, "+"), (449, "=")):
+        for x, words in ((306, "+"), (451, "=")):
             text(x, second + 64, words, ha="center", fontsize=style.CAPTION)
-        text(381, second - 10, "a ghost of the digit (×4)", ha="center", quiet=True)
+        text(379, second - 10, "a ghost of the digit (×4)", ha="center", quiet=True)
 
         for top, look, words in ((first, style.AT, "$W\\,dx$"), (second, style.SAM, "$dW\\,x$")):
             arrow((582, top + 59), (604, top + 59), look.color)
@@ -180,11 +179,11 @@ class HeroPicture:
         tile(113, first + 23, signed(dx, 0.5), frame=style.AT.color)
         tile(212, first + 23, grey(x + dx))
         tile(14, second + 23, grey(x))
-        self.sheet.frame(322, second, 118, 118, style.SAM.color)
+        self.sheet.frame(320, second, 118, 118, style.SAM.color)
         for left, top, values, largest in (
             (458, first, state["W"], 0.6),
-            (188, second, state["W"], 0.6),
-            (322, second, state["dW"], 0.15),
+            (180, second, state["W"], 0.6),
+            (320, second, state["dW"], 0.15),
             (458, second, state["W"] + state["dW"], 0.6),
         ):
             for k, unit in enumerate(values):
@@ -215,7 +214,7 @@ class HeroPicture:
         self.before.set_position((self.BARS + 100, self._bar_top(was) + 15))
 
     def show_others(self, images: np.ndarray, shares: np.ndarray, said: list[int], wrong: list[bool]) -> None:
-        """Other digits (8, 64), what each feels, what the network with changed weights says, and whether that is wrong."""
+        """Other digits (8, 64), what each feels, what the changed network says, and whether that is wrong."""
         for i, left in enumerate(self.OTHER):
             self.sheet.tile(left, 446, grey(images[i].reshape(8, 8)), 7, frame=style.SAM.color if wrong[i] else "")
             self.sheet.bar(left, 515, 56, 7, style.PALE)
