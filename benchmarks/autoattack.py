@@ -2,15 +2,15 @@
 
     python -m benchmarks.autoattack [--cifar FOLDER] [--only models speed curves]
 
-It writes benchmarks/results/autoattack.json. Parts left out keep what the file held. CIFAR-10 is taken from torchvision (a
-download of 170 MB), or with --cifar from a folder that holds train/airplane/0001.png, ..., test/truck/0001.png.
+It writes benchmarks/results/autoattack.json. Parts left out keep what the file held. CIFAR-10 is taken from torchvision
+(a download of 170 MB), or with --cifar from a folder that holds train/airplane/0001.png, ..., test/truck/0001.png.
 
-Settings, fixed beforehand: torchattacks.AutoAttack(version="standard", seed=0) with its own defaults (APGD and targeted APGD of
-10 steps, targeted FAB of 10 steps, Square of 5,000 queries). Its images are first brought into ball and pixel range, then judged
-by one forward pass, as ours are. All networks and evaluations have seed 0.
+Settings, fixed beforehand: torchattacks.AutoAttack(version="standard", seed=0) with its own defaults (APGD and targeted
+APGD of 10 steps, targeted FAB of 10 steps, Square of 5,000 queries). Its images are first brought into ball and pixel
+range, then judged by one forward pass, as ours are. All networks and evaluations have seed 0.
 
-Why samlib has attacks of its own: torchattacks pins an old version of requests, so that it cannot be installed beside a Jupyter of
-today; it takes several times as long; and its batches and the global random numbers decide its result.
+Why samlib has attacks of its own: torchattacks pins an old version of requests, so that it cannot be installed beside a
+Jupyter of today; it takes several times as long; and its batches and the global random numbers decide its result.
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ def main() -> None:
     content["protocol"] = {
         "data": f"the first {IMAGES} of the 597 test digits (speed: all of them, and {CIFAR_IMAGES} CIFAR images)",
         "seeds": "0 everywhere",
-        "autoattack": "torchattacks, version='standard', its defaults, seed=0; images brought into the ball and judged by us",
+        "autoattack": "torchattacks, version='standard', its defaults, seed=0; "
+        "images brought into the ball and judged by us",
         "samlib": [str(attack) for attack in samlib.evaluation.BUDGETS["standard"]],
     }
     parts = {"models": all_models, "speed": lambda: speed(arguments.cifar), "curves": curves}

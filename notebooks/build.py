@@ -3,12 +3,12 @@
     python notebooks/build.py            write them
     python notebooks/build.py --check    write nothing; fail if they are not what the sources give
 
-A lesson is edited in one place, notebooks/source/NN_name.py (jupytext's py:percent). Its header holds its facts, title and
-minutes among them. Tags say where a cell goes: `stub` is in the learner's copy only, `solution` in the solved one only, and
-each stub is followed by its solution; `guard`, asserts that hold the text to its numbers, is in neither, only in the copies
-that are tested (tests/notebooks/lesson_copies.py). `teaches` marks a check that a learner is meant to see. The head with the
-badge and the set-up cell are the same for all lessons and made here. No outputs, no widget state; a cell's id comes from its
-text, so that an edit changes only what it touches.
+A lesson is edited in one place, notebooks/source/NN_name.py (jupytext's py:percent). Its header holds its facts, title
+and minutes among them. Tags say where a cell goes: `stub` is in the learner's copy only, `solution` in the solved one
+only, and each stub is followed by its solution; `guard`, asserts that hold the text to its numbers, is in neither, only
+in the copies that are tested (tests/notebooks/lesson_copies.py). `teaches` marks a check that a learner is meant to
+see. The head with the badge and the set-up cell are the same for all lessons and made here. No outputs, no widget
+state; a cell's id comes from its text, so that an edit changes only what it touches.
 """
 
 from __future__ import annotations

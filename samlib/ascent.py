@@ -1,7 +1,7 @@
 """The bare loops behind the attacks, without checks, to be run in `attack_mode`.
 
-`ascend` is projected gradient ascent with steps of one length; `apgd_ascent` chooses the length for each image as it goes;
-`random_search` takes no gradient at all. What is the same for all three: an image's result never depends on
+`ascend` is projected gradient ascent with steps of one length; `apgd_ascent` chooses the length for each image as it
+goes; `random_search` takes no gradient at all. What is the same for all three: an image's result never depends on
 which other images are attacked beside it, and all random numbers come in from outside.
 """
 
@@ -83,7 +83,7 @@ def ascend(
     return (best, best_loss) if keep == "best" else (x_adv.detach(), None)
 
 
-# ---- APGD: steps whose length is chosen on the way ----------------------------------------------------------------------------------------
+# ---- APGD: steps whose length is chosen on the way -------------------------------------------------------------------
 
 
 @dataclass
@@ -139,8 +139,9 @@ def apgd_ascent(
 ) -> Tensor:
     """Gradient ascent with momentum that halves an image's step where it no longer helps (APGD): the bare loop.
 
-    The first steps are 2 * eps long. At each checkpoint an image's step is halved, and the image goes back to its best iterate,
-    if the loss rose in fewer than three quarters of the steps since the last one, or if neither its step nor its best loss changed.
+    The first steps are 2 * eps long. At each checkpoint an image's step is halved, and the image goes back to its best
+    iterate, if the loss rose in fewer than three quarters of the steps since the last one, or if neither its step nor
+    its best loss changed.
 
     Args:
         eps: one radius for each image, (n,).
@@ -237,8 +238,8 @@ def _reconsider(c: _Ascent, steps: int) -> None:
 class Proposals:
     """The random numbers of one search. All images are shown the same proposals, so that none depends on its batch.
 
-    `place` (queries, 4): the corners of two windows, as shares of the room that there is; `sign` (queries, channels): -1 or 1;
-    `stripes` (1, channels, height, width): -1 or 1, where the search begins.
+    `place` (queries, 4): the corners of two windows, as shares of the room that there is; `sign` (queries, channels):
+    -1 or 1; `stripes` (1, channels, height, width): -1 or 1, where the search begins.
     """
 
     place: list[list[float]]
@@ -294,7 +295,8 @@ def random_search(
     Returns:
         For each image the first one found that the model misclassifies, else the one of highest loss, (n, ...).
 
-    Source: the Square Attack, Andriushchenko et al. 2020, arXiv 1912.00049. For l_2 mass moves from one window to another, as there.
+    Source: the Square Attack, Andriushchenko et al. 2020, arXiv 1912.00049. For l_2 mass moves from one window to
+    another, as there.
     """
     shape, queries = x.shape, len(proposals.place)
     x = as_pictures(x)
@@ -346,7 +348,7 @@ def _repaint(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[flo
 
 
 def _move_mass(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[float], sign: Tensor) -> Tensor:
-    """l_2: a window is emptied, and what it held, with what is left of the budget, goes to a two-sided bump in another."""
+    """l_2: a window is emptied; what it held, and what is left of the budget, goes to a two-sided bump in another."""
     delta, ball = best - x, make_ball("l2", eps)
     to, source = _window(x, share, *place[:2], smallest=3), _window(x, share, *place[2:], smallest=3)
     rest = delta.clone()

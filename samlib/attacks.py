@@ -36,7 +36,8 @@ def _checked_once(model: Model, y: Tensor) -> Model:
             check_logits(logits, y)
             if torch.is_grad_enabled() and not logits.requires_grad:
                 raise ValueError(
-                    "model returned logits that do not depend on x by differentiable operations; no gradient can be taken."
+                    "model returned logits that do not depend on x by differentiable operations; "
+                    "no gradient can be taken."
                 )
             seen = True
         return logits
@@ -212,8 +213,8 @@ def apgd(
         generator: draws the random starts; a fresh one with seed 0 if None.
 
     Returns:
-        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on where
-        one was found, else the one of highest loss (of the last run).
+        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on
+        where one was found, else the one of highest loss (of the last run).
 
     Raises:
         ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.
@@ -274,7 +275,7 @@ def square(
     loss: str = "margin",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Random search without gradients: repaint a random square, keep it if the loss rises; the squares shrink on the way.
+    """Random search without gradients: repaint a random square, keep it if the loss rises; squares shrink on the way.
 
     Only the model's answers are used, so vanishing or misleading gradients do not stop it. An image is done as soon
     as the model errs on it. The same squares are tried on every image.
@@ -290,8 +291,8 @@ def square(
         generator: draws the search; a fresh one with seed 0 if None.
 
     Returns:
-        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on where
-        one was found, else the one of highest loss.
+        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on
+        where one was found, else the one of highest loss.
 
     Raises:
         ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.

@@ -116,7 +116,8 @@ def check_logits(logits: object, y: Tensor) -> None:
         raise TypeError(f"model returned a {type(logits).__name__}; it must return a tensor of logits (n, classes).")
     if logits.ndim != 2 or len(logits) != len(y) or logits.shape[1] < 2:
         raise ValueError(
-            f"model returned shape {tuple(logits.shape)} for {len(y)} images; it must be ({len(y)}, classes) with classes >= 2."
+            f"model returned shape {tuple(logits.shape)} for {len(y)} images; "
+            f"it must be ({len(y)}, classes) with classes >= 2."
         )
     highest = int(y.max())
     if highest >= logits.shape[1]:

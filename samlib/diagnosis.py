@@ -2,7 +2,8 @@
 
 A model can hide its adversarial images from an attack without removing them: by vanishing gradients, by a staircase, by
 noise. Each leaves a trace that an honest model does not (Athalye et al. 2018, arXiv 1802.00420; Carlini et al. 2019,
-arXiv 1902.06705). A table without suspicion proves nothing; one with suspicion says that the number must not be believed.
+arXiv 1902.06705). A table without suspicion proves nothing; one with suspicion says that the number must not be
+believed.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from samlib.reports import html_table, text_table
 # Accuracies of attacks that should agree differ by this much by chance on some two hundred images.
 SLACK = 0.03
 
-# Networks trained on the digits lead by 7 to 13. From about 17 on float32 rounds the softmax to 1; from 104 on every part of the
-# gradient of cross-entropy is 0.
+# Networks trained on the digits lead by 7 to 13. From about 17 on float32 rounds the softmax to 1; from 104 on every
+# part of the gradient of cross-entropy is 0.
 LARGEST_LEAD = 40.0
 
 
@@ -83,14 +84,16 @@ def diagnose(
 ) -> Diagnosis:
     """Check for signs that the robustness of `model` is only hidden from the attack.
 
-    Plain PGD on cross-entropy, the attack that most robustness is claimed against, is compared with what should follow from it.
+    Plain PGD on cross-entropy, the attack that most robustness is claimed against, is compared with what should follow
+    from it.
 
     Args:
         model: images (n, ...) -> logits (n, classes); it normalises inside and is judged in evaluation mode.
         x, y: images with pixels in [0, 1], float32 or float64, (n, ...); labels, int64, (n,).
         eps: radius in pixels of [0, 1] at which robustness is claimed; best one at which a part of the images falls.
         norm: "linf" or "l2".
-        other: another model for the same data, such as one with another seed, whose adversarial images are tried on `model`.
+        other: another model for the same data, such as one with another seed, whose adversarial images are tried on
+            `model`.
         images: at most so many are used, evenly spaced.
         batch_size: images attacked at once; by the size of an image if None.
         generator: draws the attacks; a fresh one with seed 0 if None.

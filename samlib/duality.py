@@ -131,9 +131,9 @@ def d_weight_for_dz(dz: Tensor, x: Tensor) -> Tensor:
 def dz_by_weights(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
     """P1, P3: the feature perturbation along g that weights within rho of W can give: dz = rho ||x|| g / ||g||.
 
-    No other point of their ball is higher on a loss that is linear in z with gradient g. It is what SAM's ascent step does
-    to one example (`sam_step`), and so an l_2 attack of radius rho ||x|| on the feature z. Where the bias moves too, it is
-    one more weight whose input is 1, and ||x|| becomes sqrt(||x||^2 + 1).
+    No other point of their ball is higher on a loss that is linear in z with gradient g. It is what SAM's ascent step
+    does to one example (`sam_step`), and so an l_2 attack of radius rho ||x|| on the feature z. Where the bias moves
+    too, it is one more weight whose input is 1, and ||x|| becomes sqrt(||x||^2 + 1).
 
     Args:
         g: gradient of the loss in z, (m,) or (b, m). A zero gradient gives dz = 0.
@@ -181,9 +181,9 @@ def dz_between(weight: Tensor, g: Tensor, x: Tensor, r: float, alpha: float) -> 
     """From SAM's dz to the attack's: one of length r ||x|| in the direction (W W^T)^alpha g.
 
     alpha = 0 is the direction of SAM's first-layer step for one example (`dz_by_weights`), alpha = 1 that of the l_2
-    attack on the input (`dz_by_input`), which prefers directions of large singular values. The length does not depend on
-    alpha, so only the direction differs. Where W has no full row rank, alpha = 0 is not the limit of alpha -> 0: that
-    is g's part within reach of the input.
+    attack on the input (`dz_by_input`), which prefers directions of large singular values. The length does not depend
+    on alpha, so only the direction differs. Where W has no full row rank, alpha = 0 is not the limit of alpha -> 0:
+    that is g's part within reach of the input.
 
     Args:
         weight: (m, n).
@@ -381,7 +381,7 @@ def _over(gap: Tensor, slope: Tensor) -> Tensor:
     return torch.where(gap > 0, gap / slope, 0.0)
 
 
-# ---- P3 and P6: SAM's ascent step in this layer, for one example and for a batch -------------------------------------------
+# ---- P3 and P6: SAM's ascent step in this layer, for one example and for a batch -------------------------------------
 
 
 def sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> tuple[Tensor, Tensor | None]:

@@ -1,8 +1,9 @@
 """Clean and robust accuracy.
 
 Robust accuracy is estimated from above: an image counts as robust while no attack has broken it. One attack flatters
-some models (cross-entropy the certain ones, gradients the flat ones), so the worst over a union is reported, and each later
-attack works only on images that the earlier ones did not break. What an attack returns is judged by a forward pass of its own.
+some models (cross-entropy the certain ones, gradients the flat ones), so the worst over a union is reported, and each
+later attack works only on images that the earlier ones did not break. What an attack returns is judged by a forward
+pass of its own.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ KINDS = {"pgd": "PGD", "apgd": "APGD", "square": "Square"}
 class Attack:
     """One attack of a union.
 
-    `kind`: "pgd", "apgd" or "square"; `steps`: gradient steps, or queries for "square"; `step`: length of a step of "pgd" in units
-    of eps. With `targets` = k it is run k times, each time towards the next most likely wrong class. `if_masked`: run only if
-    a gradient-free attack before it broke more than one in a hundred of the images that it tried, none of them broken by gradients:
-    then gradients are no guide here.
+    `kind`: "pgd", "apgd" or "square"; `steps`: gradient steps, or queries for "square"; `step`: length of a step of
+    "pgd" in units of eps. With `targets` = k it is run k times, each time towards the next most likely wrong class.
+    `if_masked`: run only if a gradient-free attack before it broke more than one in a hundred of the images that it
+    tried, none of them broken by gradients: then gradients are no guide here.
 
-    Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on the digits
-    they break up to one image in a hundred more than steps of 2.5 eps / steps.
+    Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on
+    the digits they break up to one image in a hundred more than steps of 2.5 eps / steps.
     """
 
     loss: str = "ce"
@@ -133,16 +134,17 @@ class _Counted:
                 raise
             raise RuntimeError(
                 f"model raised {type(error).__name__} on a batch of {len(x)} images, shape {tuple(x.shape)}: {error} "
-                "An evaluation shows the model batches of any size from 1 to batch_size, since only images that are still robust "
-                "are attacked: let the model take each of them, or wrap it in a function that pads the batch and cuts the logits."
+                "An evaluation shows the model batches of any size from 1 to batch_size, since only images that are "
+                "still robust are attacked: let the model take each of them, or wrap it in a function that pads the "
+                "batch and cuts the logits."
             ) from error
         self.forward += len(x)
         if x.requires_grad:
             self.backward += len(x)
             if not isinstance(logits, Tensor) or not logits.requires_grad:
                 raise ValueError(
-                    "model returned logits that do not depend on x by differentiable operations; no gradient can be taken. "
-                    "Attacks of kind 'square' need none."
+                    "model returned logits that do not depend on x by differentiable operations; no gradient can be "
+                    "taken. Attacks of kind 'square' need none."
                 )
         return logits
 
@@ -198,7 +200,7 @@ class _Pass:
 
 
 class _Evaluation:
-    """An evaluation, one batch at a time. All that it knows is, for each image, which passes it has had and which broke it."""
+    """An evaluation, one batch at a time. For each image it knows which passes there were, and which broke it."""
 
     FORMAT = "samlib.evaluation 1"
 
@@ -247,7 +249,7 @@ class _Evaluation:
         return (self.robust_mask & (self.done <= one.index) & (self.eps > 0)).nonzero().squeeze(1)
 
     def masked(self, before: _Pass) -> bool:
-        """Whether random search, in an earlier pass, broke more than one in a hundred of those that gradients had not broken."""
+        """Whether earlier random search broke more than one in a hundred of those that gradients had not broken."""
         searches = [p.index for p in self.passes[: before.index] if self.attacks[p.attack].kind == "square"]
         broke = sum(int((self.broken_by == index).sum()) for index in searches)
         left = int(self.robust_mask.sum())
@@ -282,7 +284,7 @@ class _Evaluation:
             after_batch()
 
     def _draw(self, attack: Attack, generator: torch.Generator) -> Any:
-        """The random numbers of a pass: for all images, before any batch is cut, so that the batch size changes nothing."""
+        """A pass's random numbers: for all images, before any batch is cut, so that its size changes nothing."""
         if attack.kind == "square":
             return draw_proposals(self.x, self.norm, attack.steps, generator)
         return random_start(make_ball(self.norm, 1.0), self.x, self.eps, generator)
@@ -290,7 +292,8 @@ class _Evaluation:
     def _attack(self, attack: Attack, rank: int | None, rows: Tensor, draws: Any) -> Tensor:
         """Attack some images. Returns which of them the model errs on when it is shown the result once more, (batch,).
 
-        A model with noise inside must not be left at the first error, which may be luck: there the image of highest loss counts.
+        A model with noise inside must not be left at the first error, which may be luck: there the image of highest
+        loss counts.
         """
         x, y, eps = self.x[rows], self.y[rows], self.eps[rows]
         loss, stop = make_loss(attack.loss), not self.random
@@ -438,10 +441,10 @@ def evaluate(
 ) -> Report:
     """Robust accuracy with a report: what each attack tried, broke and cost. Other arguments as for `robust_accuracy`.
 
-    An interruption loses nothing but the batch at work. Interrupted from the keyboard, an evaluation without `checkpoint` returns
-    the report so far, with `finished` False; call again with `resume=report` to go on. With `checkpoint` the interruption
-    goes through, and the same call goes on from the file. Either way the numbers are those of an uninterrupted evaluation.
-    (A model that draws random numbers of its own starts those anew.)
+    An interruption loses nothing but the batch at work. Interrupted from the keyboard, an evaluation without
+    `checkpoint` returns the report so far, with `finished` False; call again with `resume=report` to go on. With
+    `checkpoint` the interruption goes through, and the same call goes on from the file. Either way the numbers are
+    those of an uninterrupted evaluation. (A model that draws random numbers of its own starts those anew.)
 
     Args:
         checkpoint: file to save to after every batch and to go on from if it exists.
@@ -563,10 +566,10 @@ def robust_curve(
 ) -> list[float]:
     """Robust accuracy at each of several radii, in increasing order; other arguments as for `robust_accuracy`.
 
-    What breaks an image breaks it in every larger ball too, and an image that is robust in a ball is so in every smaller one.
-    So each image has one radius at which it breaks; a cheap attack guesses it, and the union is tried on the
-    radius just below, then on the next smaller one if that breaks it too. The curve never rises, and most images are attacked
-    by the whole union once, not once for each radius.
+    What breaks an image breaks it in every larger ball too, and an image that is robust in a ball is so in every
+    smaller one. So each image has one radius at which it breaks; a cheap attack guesses it, and the union is tried on
+    the radius just below, then on the next smaller one if that breaks it too. The curve never rises, and most images
+    are attacked by the whole union once, not once for each radius.
 
     Raises:
         ValueError: `eps` is empty or does not increase.

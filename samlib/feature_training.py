@@ -1,7 +1,7 @@
 """Training on perturbed features: from SAM's ascent step in the first layer to the attack on the input.
 
-Both move the first layer's features z = W x + b before the gradient is taken: SAM by a change of the weights, an attack by a change
-of the pixels. Here z itself is perturbed, so that one can choose its direction and leave all else as it is.
+Both move the first layer's features z = W x + b before the gradient is taken: SAM by a change of the weights, an attack
+by a change of the pixels. Here z itself is perturbed, so that one can choose its direction and leave all else as it is.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FeaturePerturbation = Callable[
 def perturbation_along(alpha: float, r: float) -> FeaturePerturbation:
     """Each example's features are moved by r ||x|| along (W W^T)^alpha g.
 
-    alpha = 0 is SAM's ascent step in the first layer for one example at a time (without the bias), with rho = r; alpha = 1 is the
-    direction of the l_2 attack on the input.
+    alpha = 0 is SAM's ascent step in the first layer for one example at a time (without the bias), with rho = r; alpha
+    = 1 is the direction of the l_2 attack on the input.
 
     Raises:
         TypeError, ValueError: alpha or r is no number >= 0.
@@ -49,8 +49,8 @@ def perturbation_of_batches(m: int, rho: float) -> FeaturePerturbation:
 def perturbed_cross_entropy(perturbation: FeaturePerturbation) -> Objective:
     """The mean cross-entropy at perturbed features, for `train(..., loss=...)`.
 
-    dz is a constant when the gradient is taken, as SAM's perturbation and an attack's are. The weights' gradient is that at the weights
-    W + dz x^T / ||x||^2: no pixel and no weight has to move for it.
+    dz is a constant when the gradient is taken, as SAM's perturbation and an attack's are. The weights' gradient is
+    that at the weights W + dz x^T / ||x||^2: no pixel and no weight has to move for it.
 
     Args:
         perturbation: such as `perturbation_along(0.5, r=0.2)`.

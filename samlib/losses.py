@@ -54,7 +54,7 @@ def margin(logits: Tensor, y: Tensor, targets: Tensor | None = None) -> Tensor:
 
 
 def dlr(logits: Tensor, y: Tensor, targets: Tensor | None = None) -> Tensor:
-    """Difference of logits ratio, (n,): the margin over the spread of the top logits, so that scaling them changes nothing.
+    """Difference of logits ratio, (n,): the margin over the spread of the top logits. Scaling changes nothing.
 
     Needs three classes, four with targets (Croce and Hein 2020, arXiv 2003.01690, equations 6 and 7).
 

@@ -88,7 +88,7 @@ class PreActBlock(nn.Module):
 
 
 class PreActResNet(nn.Sequential):
-    """A first convolution, groups of blocks (the first of each later group halves the image), BatchNorm, a linear layer."""
+    """A first convolution, groups of blocks (each later one begins by halving the image), BatchNorm, a linear layer."""
 
     def __init__(
         self,

@@ -28,7 +28,8 @@ class Report:
     """What an evaluation found. `print` it, or leave it at the end of a cell.
 
     Attributes:
-        clean, robust: shares of the images, in [0, 1]; until `finished`, `robust` is what is left so far, an upper bound.
+        clean, robust: shares of the images, in [0, 1]; until `finished`, `robust` is what is left so far, an upper
+            bound.
         robust_mask: which images are classified correctly and not broken so far, bool, (n,).
         attacks: one row for each attack.
         finished: False if the evaluation was interrupted.

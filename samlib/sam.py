@@ -29,8 +29,8 @@ class SAM(Optimizer):
         optimizer = SAM(torch.optim.SGD(model.parameters(), lr=0.1), rho=0.1, model=model)
         loss = optimizer.step(closure)    # closure: forward and backward pass, returns the loss
 
-    `step` clears the gradients, calls the closure, perturbs the weights, calls it again, comes back, and lets the base optimizer
-    step. Other loops (gradient accumulation, GradScaler, DDP) call the parts themselves:
+    `step` clears the gradients, calls the closure, perturbs the weights, calls it again, comes back, and lets the base
+    optimizer step. Other loops (gradient accumulation, GradScaler, DDP) call the parts themselves:
 
         backward();  optimizer.first_step();  backward();  optimizer.second_step()
 
@@ -43,8 +43,8 @@ class SAM(Optimizer):
 
     Args:
         base_optimizer: any torch.optim optimizer but LBFGS.
-        rho: length of the perturbation, >= 0, in l_2 over all weights that are perturbed. A param group may bring its own `rho`. A group
-            with rho 0 is not perturbed, and `step` computes no gradient for it in the first pass.
+        rho: length of the perturbation, >= 0, in l_2 over all weights that are perturbed. A param group may bring its
+            own `rho`. A group with rho 0 is not perturbed, and `step` computes no gradient for it in the first pass.
         adaptive: measure each weight's change relative to its size (ASAM).
         model: its BatchNorm running statistics then do not see the pass at the perturbed weights.
 
@@ -136,14 +136,14 @@ class SAM(Optimizer):
 
     @torch.no_grad()
     def first_step(self) -> None:
-        """The ascent step: move the weights by rho along their gradient, and clear the gradients for the next backward pass."""
+        """The ascent step: move the weights by rho along their gradient, and clear the gradients for the next pass."""
         self._require_weights("here", "first_step")
         perturbed = [group for group in self.param_groups if _check_rho(group["rho"]) > 0]
         if perturbed:
             self._require_a_gradient(perturbed)
         if any(p.grad is not None and p.grad.is_sparse for group in perturbed for p in group["params"]):
             raise TypeError(
-                "A parameter has a sparse gradient, along which SAM cannot perturb the weights; set sparse=False in its layer."
+                "A parameter has a sparse gradient, and SAM cannot go along it; set sparse=False in its layer."
             )
         moving = [(group["rho"], [p for p in group["params"] if p.grad is not None]) for group in perturbed]
         weights = [p for _, params in moving for p in params]
@@ -262,10 +262,10 @@ def _check_rho(rho: Any) -> float:
 def _add_where_finite(zero: Tensor, weights: list[Tensor], direction: list[Tensor], scale: Tensor) -> None:
     """weights += scale * direction, unless `zero` (0-d, on the device) is NaN; nothing leaves the device.
 
-    Adding zero times the direction would not do, since 0 * inf is NaN. On the CPU the flag lies in host memory, where reading it waits for
-    nothing. On a GPU torch's fused SGD can skip a whole step by such a flag, in one call for all tensors; it reads memory
-    straight through, so both tensors must be laid out alike. (On the CPU that call starts all threads for each tensor, which takes
-    longer than the rest of a SAM step where other programs keep the cores busy.)
+    Adding zero times the direction would not do, since 0 * inf is NaN. On the CPU the flag lies in host memory, where
+    reading it waits for nothing. On a GPU torch's fused SGD can skip a whole step by such a flag, in one call for all
+    tensors; it reads memory straight through, so both tensors must be laid out alike. (On the CPU that call starts all
+    threads for each tensor, which takes longer than the rest of a SAM step where other programs keep the cores busy.)
     """
     kinds: dict[tuple[torch.device, torch.dtype, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
     for w, d in zip(weights, direction, strict=True):

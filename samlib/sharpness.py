@@ -1,8 +1,8 @@
 """Sharpness: how far the loss rises when the weights move.
 
 A network's weights are taken as one vector, a batch of a single "image" with shape (1, P), so that the ball, its
-steepest direction and its projection are those that attacks use on pixels (balls.py): what pgd does to x, `find_worst_case`
-does to w.
+steepest direction and its projection are those that attacks use on pixels (balls.py): what pgd does to x,
+`find_worst_case` does to w.
 
 Every measurement is of the mean loss over the given images, in evaluation mode, and leaves the model as it was: weights
 are never written to (the network is evaluated at other ones), and modes and gradients come back. Unlike eps, which is a
@@ -56,11 +56,11 @@ class WorstCase(NamedTuple):
 def worst_case(model: nn.Module, x: Tensor, y: Tensor, rho: float, steps: int = 20, **settings: Any) -> float:
     """Worst-case sharpness: the most that the mean loss rises within rho of the weights, as far as ascent finds it.
 
-    A lower bound of max over ||dw|| <= rho of L(w + dw) - L(w), by projected gradient ascent. One step is SAM's ascent step;
-    near a minimum, where the gradient says little, it takes several to find the steep sides.
+    A lower bound of max over ||dw|| <= rho of L(w + dw) - L(w), by projected gradient ascent. One step is SAM's ascent
+    step; near a minimum, where the gradient says little, it takes several to find the steep sides.
 
-    Args, raises: as for `find_worst_case`; `settings` are its keyword arguments: names, relative, loss, step_size, batch_size,
-    generator.
+    Args, raises: as for `find_worst_case`; `settings` are its keyword arguments: names, relative, loss, step_size,
+    batch_size, generator.
     """
     return find_worst_case(model, x, y, rho, steps, **settings).increase
 
@@ -91,9 +91,9 @@ def find_worst_case(
         relative: None, "layer" or "adaptive"; see the module's text.
         loss: "ce", "margin" or "dlr" (losses.py), or a function (logits, y) -> (n,). The mean over the images is
             raised.
-        step_size: length of a step, like rho; rho itself if None. The first step is then SAM's ascent step, and the later
-            ones run along the sphere, as in power iteration. (On digits this mostly finds more than pgd's 2.5 * rho
-            / steps does, up to twice as much.)
+        step_size: length of a step, like rho; rho itself if None. The first step is then SAM's ascent step, and the
+            later ones run along the sphere, as in power iteration. (On digits this mostly finds more than pgd's 2.5 *
+            rho / steps does, up to twice as much.)
         batch_size: images in one pass. It changes the memory used, not the result.
         generator: draws a direction where the gradient is exactly zero, at a stationary point; a fresh one with seed 0
             if None.
@@ -139,8 +139,8 @@ def random_case(
     In P dimensions a random direction has a part of about 1 / sqrt(P) along any given one, so it finds a steep side
     only by luck: random directions are not as good as the worst.
 
-    Args, raises: as for `find_worst_case`; `samples` directions are drawn, uniformly, by `generator` (a fresh one with seed 0 if
-    None).
+    Args, raises: as for `find_worst_case`; `samples` directions are drawn, uniformly, by `generator` (a fresh one with
+    seed 0 if None).
 
     Returns:
         L(w + dw) - L(w) for each direction, (samples,); negative where the loss falls.
@@ -299,9 +299,9 @@ def ascent_shares(
 ) -> dict[str, float]:
     """Which layers SAM's ascent step moves: each layer's share of rho^2, that is of the gradient's squared norm.
 
-    A layer with share s moves by sqrt(s) rho; with `relative`, by that in units of its weights. A layer is a module with
-    its weight and bias. The gradient is that of the mean loss over all given images in evaluation mode; a training step
-    takes it on one batch, in training mode.
+    A layer with share s moves by sqrt(s) rho; with `relative`, by that in units of its weights. A layer is a module
+    with its weight and bias. The gradient is that of the mean loss over all given images in evaluation mode; a training
+    step takes it on one batch, in training mode.
 
     Args, raises: as for `find_worst_case`.
 

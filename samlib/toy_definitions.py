@@ -151,7 +151,7 @@ def chi_squared_grid(degrees: int) -> tuple[Array, Array]:
 
 
 def _log_pulls(model: Model, wrong: Array, right: Array) -> float:
-    """log of the pull of the examples whose robust feature is wrong, less that of the others; from each one's log pull."""
+    """log of the pull of the examples whose robust feature is wrong, less that of the others; from each log pull."""
     return float(logsumexp(wrong) - logsumexp(right)) - model.log_odds
 
 
@@ -272,11 +272,12 @@ def _own_ball(model: Model, rho: float) -> float:
 
 
 # The logistic loss has a scale of its own. Its standard optimum is w_1 = ln(p / (1 - p)), w_j = 2 eta. The weights are
-# (w_1, a) with a = sqrt(d) w_j, the part along (1 ... 1), and b, the length of the part across it, 0 but for SAM's perturbation.
+# (w_1, a) with a = sqrt(d) w_j, the part along (1 ... 1), and b, the length of the part across it, 0 but for SAM's
+# perturbation.
 
 
 def _logistic_step(slope: float) -> float:
-    """A step for `_normal_grid` that resolves the logistic loss of slope * z: its poles are pi / slope off the real axis."""
+    """A step for `_normal_grid` that resolves the logistic loss of slope * z: its poles lie pi / slope off the axis."""
     return min(0.125, 0.5 / slope)
 
 
@@ -374,7 +375,7 @@ def _logistic_whole(model: Model, rho: float) -> float:
 
 
 def _centre(model: Model, rho: float) -> tuple[float, float]:
-    """H, as (w_1, a): the lowest level of the loss whose sublevel set holds a ball of radius rho; its centre is the optimum.
+    """H, as (w_1, a): the optimum is the centre of a ball of radius rho in the lowest sublevel set that holds one.
 
     Such a ball touches the level set where the outward normals balance: at points rho (cos(tilt) e, sin(tilt)) from
     the centre, on both sides along a unit vector e in the plane of (w_1, a), each tilted across it as far as pays.
@@ -420,7 +421,8 @@ def _centre(model: Model, rho: float) -> tuple[float, float]:
         (one, across_one), (other, across_other) = side(w_1, a, turn), side(w_1, a, turn + math.pi)
         return one - other, across_one, across_other
 
-    # Where unequal weights alone are the worst, the perturbation is like noise, and the optimum is that of the noisy loss.
+    # Where unequal weights alone are the worst, the perturbation is like noise, and the optimum is that of the noisy
+    # loss.
     tilts = np.linspace(0, math.pi / 2, 33) if model.d > 1 else np.zeros(1)  # one weight cannot be unequal
     w_1, a = _solve(lambda weights: gradient(*weights, rho)[:2], standard)
     turn, tilt = np.meshgrid(np.linspace(0, 2 * math.pi, 33), tilts[:-1:2])

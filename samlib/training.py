@@ -110,14 +110,14 @@ def train(
     progress: bool = True,
     on_epoch: Callable[[History], None] | None = None,
 ) -> History:
-    """Train `model` in place with SGD and momentum; lr falls to a tenth at 75 % and to a hundredth at 90 % of the epochs.
+    """Train `model` in place by SGD with momentum; lr falls to a tenth at 75 %, a hundredth at 90 % of the epochs.
 
     Args:
         model: images (n, ...) -> logits (n, classes), on the device of the data.
         x, y: images with pixels in [0, 1], float32, (n, ...); labels, int64, (n,). They stay on their device.
         method: "sgd"; "sam" (needs rho); "at", adversarial training on PGD images (needs eps); "at+sam" (both);
-            "input_noise", Gaussian noise on the pixels (needs sigma); "weight_noise", the gradient taken at weights moved
-            in a random direction by rho, the control for SAM (needs rho).
+            "input_noise", Gaussian noise on the pixels (needs sigma); "weight_noise", the gradient taken at weights
+            moved in a random direction by rho, the control for SAM (needs rho).
         rho: radius in weight space, l_2 over the weights that are perturbed.
         eps, norm: radius of the attack in pixels of [0, 1], and its norm, "linf" or "l2".
         sigma: standard deviation of the input noise, in pixels of [0, 1]. Noisy pixels are cut to [0, 1].
@@ -128,16 +128,16 @@ def train(
         epochs, batch_size, lr, momentum, weight_decay: of SGD. The last batch of an epoch may be smaller.
         seed: of batches, augmentation, noise and attack; the initial weights have their own.
         augment: (images, generator) -> images, such as data.flip_and_crop().
-        loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as feature_training.perturbed_cross_entropy(...);
-            the mean cross-entropy if None.
+        loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as
+            feature_training.perturbed_cross_entropy(...); the mean cross-entropy if None.
         checkpoint: file to save to after every `checkpoint_every` epochs and to resume from if it exists. A resumed run
             ends with the weights of an uninterrupted one, bit for bit on the CPU.
         progress: show a progress bar.
         on_epoch: called with the history after each epoch.
 
     Returns:
-        The history: a list with one value for each epoch under "loss" and "accuracy" (means over the epoch's batches, on the
-        images trained on), "lr", and "seconds".
+        The history: a list with one value for each epoch under "loss" and "accuracy" (means over the epoch's batches,
+        on the images trained on), "lr", and "seconds".
 
     Raises:
         ValueError, TypeError: an argument is not as said above, or the checkpoint is of another run or no checkpoint.
@@ -372,14 +372,16 @@ class Checkpoint:
             ) from error
         if not isinstance(saved, dict) or saved.get("format") != self.FORMAT:
             raise ValueError(
-                f"checkpoint={str(self.path)!r} was not written by samlib.train; choose another name for this run's file."
+                f"checkpoint={str(self.path)!r} was not written by samlib.train; "
+                "choose another name for this run's file."
             )
         ours = self._identity()
         differ = [name for name in ours if ours[name] != saved["identity"].get(name)]
         if differ:
             detail = "; ".join(f"{name}: {saved['identity'].get(name)!r} there, {ours[name]!r} here" for name in differ)
             raise ValueError(
-                f"checkpoint={str(self.path)!r} belongs to another run ({detail}); choose another name for this run's file."
+                f"checkpoint={str(self.path)!r} belongs to another run ({detail}); "
+                "choose another name for this run's file."
             )
         try:
             run.model.load_state_dict(saved["model"])

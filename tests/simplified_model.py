@@ -14,7 +14,7 @@ W_STAR = toy.standard_optimum(0.95, 0.2)
 
 
 def settings(count: int = 208, strongest: float = 5.0) -> list[tuple[float, float, int, float]]:
-    """(p, eta, d, rho) from weak to strong, few features to many; rho in the range where every definition has an answer."""
+    """(p, eta, d, rho) from weak to strong, few features to many; rho where every definition has an answer."""
     rng = np.random.default_rng(20230505)
     drawn = []
     for _ in range(count):
@@ -37,7 +37,7 @@ def chi_squared_grid(degrees):
 
 
 def logistic_grid(eta, d, rho, growth=1.0):
-    """t, ||x|| and weights (t, q) for means over the weak features: t along (1 ... 1); growth of the weights with rho."""
+    """t, ||x|| and weights (t, q) for means over the weak features, t along (1 ... 1); `growth` of the weights."""
     z = np.arange(-eta * math.sqrt(d) - 9, 9, min(0.2, 0.55 / (2 * growth * eta * math.sqrt(d) + rho)))
     t = (z + eta * math.sqrt(d))[:, None]
     q, weight = chi_squared_grid(d - 1)

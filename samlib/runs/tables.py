@@ -210,7 +210,7 @@ def tuning_table(_: int) -> list[Setting]:
 
 
 def attacks_table(part: int) -> list[Setting]:
-    """What is attacked by weaker and stronger attacks: SGD and SAM as usual and tuned, and what is stronger than both."""
+    """What is attacked by weaker and stronger attacks: SGD and SAM as usual and tuned, and what beats both."""
     wanted = ["SGD", "SAM 0.4", "AT linf 0.125", "input noise 0.2", "SGD, tuned (robust)", "SAM, tuned (robust)"]
     return [setting for setting in methods_table(part) if setting.name in wanted]
 
@@ -232,7 +232,7 @@ def layers_grid(net: str, rhos: Sequence[float]) -> dict[str, list[dict[str, Any
 
 
 def layers_table(part: int) -> list[Setting]:
-    """Which layers SAM perturbs, for a small MLP and a small ResNet: all with rho 0.4, and each with the rho that suits it."""
+    """Which layers SAM perturbs, for a small MLP and a small ResNet: with rho 0.4, and with the rho that suits each."""
     settings = []
     for net, (model, architecture, *_, measure) in LAYERS.items():
         settings += [
@@ -292,7 +292,7 @@ def grid(
     architecture: dict[str, Any] | None = None,
     **values: Sequence[float],
 ) -> list[Setting]:
-    """Every kind of training with every combination of values; a name is "kind | numbers", so that `choose` can group."""
+    """Every kind of training with every combination of values, named "kind | numbers" so that `choose` can group."""
     return [
         Setting(f"{name} | {json.dumps(training, sort_keys=True)}", training, model, architecture or {})
         for name, variants in kinds.items()
@@ -376,7 +376,8 @@ def make_table(table: str, seeds: int | None = None, workers: int | None = None,
         table: one of TABLES.
         seeds: runs of each setting on each split; the table's own number if None.
         workers: processes; one for each core if None.
-        folder: where the file goes; samlib/course/results if None. What was tuned is always read from samlib/course/results.
+        folder: where the file goes; samlib/course/results if None. What was tuned is always read from
+            samlib/course/results.
     """
     check_choice("table", table, TABLES)
     seeds = TABLES[table].seeds if seeds is None else check_count("seeds", seeds)

@@ -190,7 +190,8 @@ def _operate(page, number: int, scratch: Path) -> list[Control]:
 def _identify(element, number: int) -> tuple[Control | None, list[str]]:
     """What a control is, and the keys that take it to its ends and back."""
     what = element.evaluate(
-        """e => { const box = e.closest('.widget-inline-hbox') || e.closest('.jupyter-widgets'); const label = e.querySelector('.widget-label') || box.querySelector('.widget-label');
+        """e => { const box = e.closest('.widget-inline-hbox') || e.closest('.jupyter-widgets');
+               const label = e.querySelector('.widget-label') || box.querySelector('.widget-label');
         return {tag: e.tagName, disabled: !!e.disabled, text: e.innerText,
                 options: e.querySelectorAll ? e.querySelectorAll('button').length : 0,
                 positions: e.ariaValueMax ? Number(e.ariaValueMax) - Number(e.ariaValueMin) : 0,

@@ -1,4 +1,4 @@
-"""Clean and robust accuracy: strength, only robust images attacked again, the same numbers for every batch size, interruption, odd models."""
+"""Clean and robust accuracy: strength, what is attacked again, batch sizes, interruption, odd models."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_an_example_is_robust_only_if_no_attack_of_the_union_breaks_it(trained, 
     assert both.sum() <= min(a.sum() for a in alone) + 1  # the second attack draws other starts here than alone
 
 
-# ---- only robust images, and the report ----------------------------------------------------------------------------------
+# ---- only robust images, and the report ------------------------------------------------------------------------------
 
 
 def test_later_attacks_see_only_robust_images_and_the_report_counts_what_was_done(trained, digits):

@@ -87,7 +87,7 @@ def length(delta):
     return math.sqrt(sum(float(part.square().sum()) for part in delta.values()))
 
 
-# ---- the ascent, in closed form ---------------------------------------------------------------------------------------
+# ---- the ascent, in closed form --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 7])

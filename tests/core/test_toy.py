@@ -57,7 +57,7 @@ def forty_digits():
         yield
 
 
-# ---- data and errors --------------------------------------------------------------------------------------------------
+# ---- data and errors -------------------------------------------------------------------------------------------------
 
 
 def test_sample_has_the_moments_of_the_model():
@@ -125,7 +125,7 @@ def test_pgd_finds_the_attack_that_the_closed_form_assumes():
     assert torch.allclose((found - pixels) * span, -eps * y[:, None].expand(-1, d), atol=1e-5)
 
 
-# ---- the optima of standard and adversarial training ------------------------------------------------------------------
+# ---- the optima of standard and adversarial training -----------------------------------------------------------------
 
 
 def test_standard_and_adversarial_optimum_are_the_least_error_on_the_whole_grid():
@@ -152,7 +152,7 @@ def test_adversarial_optimum_diverges_as_eps_approaches_eta():
         assert ten_times == pytest.approx(10 * one, rel=1e-9)
 
 
-# ---- SAM: the worst case for the whole loss ---------------------------------------------------------------------------
+# ---- SAM: the worst case for the whole loss --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def error_on_rim(angle, w, p, eta, d, rho, adaptive, lib=mpmath, cdf=mpmath.ncdf
 
 
 def worst_on_rim(w, p, eta, d, rho, adaptive):
-    """`worst_in_ball` to 40 digits: both ends of the rim, and each local maximum between them that a grid of floats finds."""
+    """`worst_in_ball` to 40 digits: both ends of the rim, and each local maximum that a grid of floats finds."""
     grid = np.linspace(0, math.pi, 801)
     values = error_on_rim(grid, float(w), float(p), float(eta), d, float(rho), adaptive, np, ndtr)
     tops = grid[1:-1][(values[1:-1] >= values[:-2]) & (values[1:-1] >= values[2:])]
@@ -322,7 +322,7 @@ def test_exponential_loss_is_symmetric_about_its_optimum_so_that_no_ball_moves_i
         assert toy.sam_optimum(p, eta, d, rho, "G") == pytest.approx(robust / others, rel=1e-14)
 
         def log_loss(dw, robust=robust, others=others, p=p, eta=eta):
-            """log E exp(-y w . x): the robust feature's two values times the moment generating functions of the rest."""
+            """log E exp(-y w . x): the robust feature's two values times the others' moment generating functions."""
             w_1, rest = robust + dw[:, 0], others + dw[:, 1:]
             return np.log(p * np.exp(-w_1) + (1 - p) * np.exp(w_1)) + (rest**2 / 2 - eta * rest).sum(1)
 
@@ -350,7 +350,7 @@ def test_normalised_ascent_on_the_whole_loss_rests_at_the_standard_optimum():
             assert (velocity == toward).all()
 
 
-# ---- SAM: noise, and each example's own worst case --------------------------------------------------------------------
+# ---- SAM: noise, and each example's own worst case -------------------------------------------------------------------
 
 
 def own_ball_threshold(w, q, d, rho):
@@ -364,7 +364,8 @@ def own_ball_threshold(w, q, d, rho):
 
 
 def test_noise_definition_has_no_slope_at_its_optimum():
-    # Seen from the examples: for a given x, y w . x is normal with variance rho^2 ||x||^2. (samlib takes the noise first.)
+    # Seen from the examples: for a given x, y w . x is normal with variance rho^2 ||x||^2. (samlib takes the noise
+    # first.)
     for p, eta, d, rho in SETTINGS:
         t = np.arange(-eta * math.sqrt(d) - 10, 9, min(0.1, rho / 5))[:, None]
         q, weight = chi_squared_grid(d - 1)
@@ -454,7 +455,8 @@ def test_free_logistic_loss_has_no_slope_at_its_optimum():
                 gradient, hessian = gradient - x @ pull, hessian + (x * bend) @ x.T
             return gradient, hessian
 
-        # Along the ray of the ratio the loss is convex; from its lowest point, about, Newton's method finds the optimum.
+        # Along the ray of the ratio the loss is convex; from its lowest point, about, Newton's method finds the
+        # optimum.
         ray, scale = np.array([ratio, 1.0]), 2 * eta * math.sqrt(d)
         while derivatives(scale * ray)[0] @ ray < 0:
             scale *= 1.3
@@ -479,7 +481,7 @@ def test_sam_with_one_example_goes_to_its_worst_case():
 
 
 class WholeLogisticLoss:
-    """The expected logistic loss in (w_1, a, b): a along (1 ... 1), b across it; scaled to 1 at the standard optimum."""
+    """The expected logistic loss in (w_1, a, b), a along (1 ... 1), b across it; 1 at the standard optimum."""
 
     def __init__(self, p, eta, d, rho):
         z = np.arange(-eta * math.sqrt(d) - 9, 9, min(0.2, 0.4 / (2 * eta * math.sqrt(d) + rho)))
@@ -517,7 +519,10 @@ def hills(loss, centre, d, rho):
         for _ in range(150):  # uphill, since the loss is convex: its highest point over a ball of its tangent plane
             dw = loss.gradient(centre + dw)
             dw *= rho / np.linalg.norm(dw)
-        outward = lambda k: k - rho * loss.gradient(centre + k) / np.linalg.norm(loss.gradient(centre + k))  # noqa: E731
+
+        def outward(k, centre=centre, loss=loss):
+            return k - rho * loss.gradient(centre + k) / np.linalg.norm(loss.gradient(centre + k))
+
         found.append(centre + root(outward, dw, tol=1e-14).x)
     assert max(loss(point) for point in found) >= values.max() * (1 - 1e-14)
     return found
@@ -525,7 +530,8 @@ def hills(loss, centre, d, rho):
 
 @pytest.mark.slow
 def test_whole_logistic_loss_meets_the_conditions_of_the_least_worst_case():
-    # The loss is convex, and so is its worst case: at a minimum, and only there, the gradients at the worst points balance.
+    # The loss is convex, and so is its worst case: at a minimum, and only there, the gradients at the worst points
+    # balance.
     tilted = 0
     for p, eta, d, rho in settings(strongest=2.0):
         loss = WholeLogisticLoss(p, eta, d, rho)
@@ -540,7 +546,7 @@ def test_whole_logistic_loss_meets_the_conditions_of_the_least_worst_case():
 
 
 def balanced(p, eta, d, rho):
-    """H from its conditions, in extended precision: the centre and both worst points by Newton's method on all at once."""
+    """H from its conditions, in extended precision: centre and worst points by Newton's method on all at once."""
     start = toy_definitions._centre(toy.Model(p, eta, d), rho)
     one, other = hills(WholeLogisticLoss(p, eta, d, rho), start, d, rho)
     exact = np.longdouble
@@ -643,7 +649,7 @@ def test_whole_logistic_loss_can_move_either_way():
     assert toy.sam_optimum(0.95, 0.2, 10, 0.3, "H") > 1.001 * W_STAR
 
 
-# ---- the menu and the two radii ---------------------------------------------------------------------------------------
+# ---- the menu and the two radii --------------------------------------------------------------------------------------
 
 
 def test_menu():
@@ -665,7 +671,7 @@ def test_optima_are_continuous_and_finite_far_out(definition):
     assert 0.5 * w_star < toy.sam_optimum(0.9, 0.05, 1500, 0.1, definition) < 2 * w_star
 
 
-# ---- bad input --------------------------------------------------------------------------------------------------------
+# ---- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("p", [0.5, 1.0, 0.3, 1.2, -1, math.nan, math.inf])

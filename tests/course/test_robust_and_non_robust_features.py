@@ -1,4 +1,4 @@
-"""The exercises of lesson 07 tell not attempted, wrong (and why) and correct apart, and its pictures show what they are given."""
+"""The exercises of lesson 07 tell not attempted, wrong (and why) and correct apart; its pictures show what they get."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from samlib.course.lessons.robust_and_non_robust_features.radii import (
 from samlib.course.lessons.robust_and_non_robust_features.training import train_classifier
 from tests.simplified_model import M_DIAL, SETTINGS, W_STAR, logistic_grid
 
-# ---- the leading order ------------------------------------------------------------------------------------------------
+# ---- the leading order -----------------------------------------------------------------------------------------------
 
 # (definition, order of the first term that is left out, largest rho)
 ORDERS = [
@@ -81,7 +81,7 @@ def test_every_definition_has_a_leading_order():
             assert leading_order(p, eta, d, rho, definition) == toy.standard_optimum(p, eta)
 
 
-# ---- the two radii ----------------------------------------------------------------------------------------------------
+# ---- the two radii ---------------------------------------------------------------------------------------------------
 
 
 def test_equivalent_eps_puts_adversarial_training_where_sam_is():
@@ -112,7 +112,7 @@ def test_derived_and_reported_relation_of_the_radii():
     assert derived_eps(0.4, 3, 0) == reported_eps(0.4, 0) == 0
 
 
-# ---- training ---------------------------------------------------------------------------------------------------------
+# ---- training --------------------------------------------------------------------------------------------------------
 
 
 def batch_optimum(batch_size, rho, batches, seed):
@@ -180,7 +180,8 @@ def test_the_m_dial(batch_size, steps, batches, figure):
 
 
 def test_learning_one_weight_is_not_perturbing_one_weight():
-    # Weights with requires_grad=False are not perturbed: the margin then falls by rho |x_1| only, and SAM moves far less.
+    # Weights with requires_grad=False are not perturbed: the margin then falls by rho |x_1| only, and SAM moves far
+    # less.
     p, eta, d = M_DIAL.values()
     t, _, weight = logistic_grid(eta, d, 0.3)
     margin = 2 * eta * math.sqrt(d) * t - 0.3
@@ -226,7 +227,7 @@ def test_training_is_decided_by_its_seeds():
     assert one[0] != one[1]
 
 
-# ---- bad input --------------------------------------------------------------------------------------------------------
+# ---- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("p", [0.5, 1.0, 0.3, 1.2, -1, math.nan, math.inf])

@@ -1,4 +1,5 @@
-# Moves every control of a notebook and fails where a callback does. Run as the last cell of a notebook (lesson_copies.py).
+# Moves every control of a notebook and fails where a callback does. Run as the last cell of a notebook
+# (lesson_copies.py).
 import re
 
 import ipywidgets

@@ -65,7 +65,7 @@ LEADING: dict[str, Callable[[Model, float], float]] = {
 
 
 def leading_order(p: float, eta: float, d: int, rho: float, definition: str = "A") -> float:
-    """SAM's optimum to leading order in rho: w* (1 + c rho^2), or w* (1 + c rho) where each example has its own maximum.
+    """SAM's optimum to leading order in rho: w* (1 + c rho^2); w* (1 + c rho) where each example has its own maximum.
 
     With w* the standard optimum and k = w*^2 (d + 1) / d, c is
         A 1 / (3 d), A' 1 / 3, B -(2 - w*^2 / d) / (3 d), C (d - 2 + w*^2 / d) / d, D w*^2 / (3 d),

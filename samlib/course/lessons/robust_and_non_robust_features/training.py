@@ -30,9 +30,9 @@ def train_classifier(
     """Train w on the logistic loss with SGD inside samlib.SAM, every batch freshly drawn; return w_1 / w_j.
 
     It begins at the standard optimum, w_1 = ln(p / (1 - p)) and w_j = 2 eta, and its answer is the mean over the second
-    half of the steps. The ascent step is over the whole vector, also where only w_1 is learned (the other weights' group has
-    learning rate 0). One batch size after the other, this shows what batches do to SAM: at 1 the optimum is that of
-    definition J (of I, if all weights are learned), and the larger the batch, the less SAM moves it.
+    half of the steps. The ascent step is over the whole vector, also where only w_1 is learned (the other weights'
+    group has learning rate 0). One batch size after the other, this shows what batches do to SAM: at 1 the optimum is
+    that of definition J (of I, if all weights are learned), and the larger the batch, the less SAM moves it.
 
     One seed gives the same examples whatever rho and eps are. Divide by a run with rho=0 for the change: most of the
     noise is common to both and drops out.
