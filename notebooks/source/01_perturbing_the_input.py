@@ -44,7 +44,7 @@
 # The two balls with the same eps are very different sets. **Predict** how different:
 
 # %%
-from samlib.course.lessons.perturbing_the_input import exercises as lesson
+from samlib.course.lessons import perturbing_the_input as lesson
 
 lesson.bet_on_the_cube.ask()
 
@@ -52,9 +52,10 @@ lesson.bet_on_the_cube.ask()
 import torch
 
 corner = torch.full((64,), 0.125)  # every pixel moves as far as it may
-l_inf, l_2 = corner.abs().max().item(), corner.norm().item()
-assert (l_inf, l_2) == (0.125, 1.0)
-print(f"l_inf {l_inf:g}, l_2 {l_2:g}")
+print(f"l_inf {corner.abs().max():g}, l_2 {corner.norm():g}")
+
+# %% tags=["guard"]
+assert (corner.abs().max(), corner.norm()) == (0.125, 1.0)
 
 # %% [markdown]
 # **Explain.** The whole change can become 1 long. In 64 dimensions the l_inf ball reaches $\sqrt{64} = 8$ times as far into its corners
@@ -82,53 +83,9 @@ lesson.bet_on_the_step.ask()
 # Then make `step size` larger than `eps`, and see what brings the point back: first into the ball (**projection**: the nearest
 # point of the ball), then into the box of images (a **clamp**: each pixel is cut to [0, 1]).
 
-# %% tags=["hide-input"]
-import numpy as np
-from samlib.course import plots, widgets
-from samlib.balls import make_ball
-
-NORMS = [("l_inf", "linf"), ("l_2", "l2")]  # what a control shows, and what the code takes
-two_pixels = np.array([0.84, 0.35])
-scene = widgets.figure(8.4, 4.0)
-ball_view = plots.BallScene(scene.add_axes([0.09, 0.13, 0.40, 0.84]), two_pixels)
-rise_ax = scene.add_axes([0.61, 0.13, 0.37, 0.38])
-(rise,) = rise_ax.plot([], [], color=plots.BLUE, linewidth=1.8)
-(best,) = rise_ax.plot([], [], "*", color=plots.RED, markersize=11, label="steepest step, norm eps")
-rise_ax.set(xlim=(0, 360), ylim=(-0.5, 0.7), xlabel="direction of the change, degrees", ylabel="rise of the loss")
-rise_ax.set_xticks([0, 90, 180, 270, 360])
-rise_ax.set_yticks([-0.4, 0, 0.4])
-rise_ax.legend(loc="upper right", frameon=False, fontsize=9)
-zero = rise_ax.axhline(0, color="#999999", linewidth=0.8)
-
-# %% tags=["hide-input"]
-ANGLES = np.radians(np.arange(0, 361, 1.5))
-
-
-def one_step(angle, norm, eps, step_size, x=two_pixels, around=ANGLES, view=ball_view, rise=rise, best=best):
-    gradient = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))]).round(12)  # a slope of 0 is 0
-    ball = make_ball(norm, eps)
-    steepest = ball.steepest(torch.tensor(gradient)[None])[0].numpy()
-    stepped = x + step_size * steepest
-    projected = x + ball.project(torch.tensor(stepped - x)[None])[0].numpy()
-    cut = projected.clip(0, 1)
-    view.show(gradient, eps, norm, stepped, projected, cut)
-    directions = np.stack([np.cos(around), np.sin(around)])
-    edge = eps * directions / (np.abs(directions).max(0) if norm == "linf" else 1)
-    rise.set_data(np.degrees(around), gradient @ edge)
-    best.set_data([np.degrees(np.arctan2(steepest[1], steepest[0])) % 360], [gradient @ steepest * eps])
-    return (
-        f"Gradient at {angle} degrees, {norm}: a steepest step of {step_size:g} leads to {tuple(stepped.round(2).tolist())}; "
-        f"projected onto the ball of radius {eps:g} {tuple(projected.round(2).tolist())}, cut {tuple(cut.round(2).tolist())}."
-    )
-
-
-controls = {
-    "angle": widgets.choice_slider("gradient: its angle, degrees", range(0, 360, 15), 30),
-    "norm": widgets.toggle("norm", NORMS, "linf"),
-    "eps": widgets.choice_slider("eps: radius, in pixels", [0.1, 0.15, 0.2, 0.25, 0.3], 0.2),
-    "step_size": widgets.choice_slider("step size, in pixels", [0.1, 0.15, 0.2, 0.25, 0.3, 0.4], 0.2),
-}
-widgets.live(scene, one_step, controls)
+# %%
+one_step = lesson.one_step()
+one_step
 
 # %% [markdown]
 # **Explain.** In l_2 the steepest step follows the gradient: eps times $g / \lVert g \rVert_2$. In l_inf it goes into a *corner*: each
@@ -138,28 +95,17 @@ widgets.live(scene, one_step, controls)
 #
 # Still pictures, l_inf and then l_2, with a step longer than eps:
 
-# %% tags=["hide-input"]
+# %%
 from IPython.display import display
 
-for norm in ("linf", "l2"):
-    alt = one_step(30, norm, 0.25, 0.4)
-    display(widgets.still(scene, alt))
+display(*(one_step.still(norm=norm, eps=0.25, step_size=0.4) for norm in ("linf", "l2")))
 
 # %% [markdown]
 # From the centre of the ball, both projections went straight back. From elsewhere they differ: l_inf cuts the change of each
 # pixel to [−eps, eps], l_2 shortens the change as a whole. Twelve changes outside (triangles), and where they are projected to (squares):
 
-# %% tags=["hide-input"]
-around = np.radians(np.arange(15, 375, 30))
-outside = 0.42 * np.stack([np.cos(around), np.sin(around)], axis=1)
-pair = widgets.figure(8.4, 3.6)
-for place, norm in enumerate(("linf", "l2")):
-    panel = pair.add_axes([0.1 + 0.48 * place, 0.15, 0.38, 0.76])
-    plots.projections(panel, 0.25, norm, outside, make_ball(norm, 0.25).project(torch.tensor(outside)).numpy())
-    panel.set_title(f"{NORMS[place][0]} ball, eps = 0.25", fontsize=10)
-widgets.still(
-    pair, "l_inf: changes go to the nearest side or corner of a square. l_2: all go towards the centre of a disc."
-)
+# %%
+lesson.projections()
 
 # %% [markdown]
 # Is there really nothing better in the ball than the steepest step? Try 100,000 random changes, for a gradient with 64 slopes:
@@ -169,9 +115,11 @@ generator = torch.Generator().manual_seed(0)
 slopes = torch.randn(64, generator=generator)
 tried = 0.1 * (2 * torch.rand(100_000, 64, generator=generator) - 1)  # all within l_inf 0.1
 steepest_rise = 0.1 * slopes.abs().sum()  # <g, 0.1 sign(g)>
-assert (tried @ slopes).max() < steepest_rise
 print(f"rise of the loss, best of 100,000: {(tried @ slopes).max():.2f}")
 print(f"rise of the loss, steepest step:   {steepest_rise:.2f}")
+
+# %% tags=["guard"]
+assert (tried @ slopes).max() < steepest_rise
 
 # %% [markdown]
 # Random changes do not come near. *Random directions are no substitute for the worst one.* You will meet this sentence again
@@ -191,10 +139,11 @@ x_train, y_train, x_test, y_test = samlib.load_digits()
 net = samlib.mlp()
 samlib.train(net, x_train, y_train, progress=False)
 net = net.double().eval()
-shift, spread = float(net.normalize.mean), float(net.normalize.std)
-assert abs(shift - 0.305) < 0.001
-assert abs(spread - 0.376) < 0.001
 print(f"{100 * samlib.accuracy(net, x_test.double(), y_test):.1f} % of the test digits are read correctly")
+
+# %% tags=["guard"]
+assert abs(float(net.normalize.mean) - 0.305) < 0.001
+assert abs(float(net.normalize.std) - 0.376) < 0.001
 
 # %% [markdown]
 # PyTorch computes the slope of the loss in one pixel. So can you, by moving that pixel a little up and a little down and
@@ -204,13 +153,13 @@ print(f"{100 * samlib.accuracy(net, x_test.double(), y_test):.1f} % of the test 
 digit, label = x_test[:1].double(), y_test[:1]
 moving = digit.clone().requires_grad_()
 (by_torch,) = torch.autograd.grad(F.cross_entropy(net(moving), label), moving)
-pixel, h = (0, 0, 3, 4), 1e-5
-up, down = digit.clone(), digit.clone()
-up[pixel] += h
-down[pixel] -= h
-measured = (F.cross_entropy(net(up), label) - F.cross_entropy(net(down), label)) / (2 * h)
-assert torch.isclose(measured, by_torch[pixel], rtol=1e-4)
-print(f"slope of the loss in one pixel: measured {measured:.6f}, by torch {by_torch[pixel]:.6f}")
+h, one_pixel = 1e-5, torch.zeros_like(digit)
+one_pixel[0, 0, 3, 4] = 1
+rise = F.cross_entropy(net(digit + h * one_pixel), label) - F.cross_entropy(net(digit - h * one_pixel), label)
+print(f"slope of the loss in one pixel: measured {rise / (2 * h):.6f}, by torch {by_torch[0, 0, 3, 4]:.6f}")
+
+# %% tags=["guard"]
+assert torch.isclose(rise / (2 * h), by_torch[0, 0, 3, 4], rtol=1e-4)
 
 # %% [markdown]
 # One steepest l_inf step of norm eps, then the clamp, is an attack already: **FGSM**, the *fast gradient sign method*.
@@ -277,72 +226,23 @@ lesson.bet_on_the_path.ask()
 #
 # Begin with one step of 0.25; then make the steps shorter and more. What is the smallest eps on the slider that still succeeds?
 
-# %% tags=["hide-input"]
-from samlib.attacks import ascend, attack_mode
-from samlib.losses import make_loss
-
-side = torch.linspace(0, 1, 101)
-grid = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1)
-with torch.no_grad():
-    logits = plane_net.eval()(grid.view(-1, 1, 1, 2))
-margins = (logits[:, 0] - logits[:, 1]).view(101, 101).numpy()
-START = [0.9, 0.8]
-walk_figure = widgets.figure(8.4, 4.1)
-land = plots.Landscape(walk_figure.add_axes([0.06, 0.12, 0.46, 0.86]), margins, START, 15)
-track = plots.Track(
-    walk_figure.add_axes([0.62, 0.12, 0.36, 0.86]), "logit of B − logit of A", -13, 13, 0, "above: errs"
-)
-
-
-def trace(model, x, y, ball, steps, step_size, start=None, loss="ce"):
-    """Where samlib's PGD is after each step, (steps + 1, n, ...)."""
-    at = [x if start is None else start]
-    with attack_mode(model):
-        for _ in range(steps):
-            at.append(ascend(model, x, y, ball, start=at[-1], steps=1, step_size=step_size, loss=make_loss(loss))[0])
-    return torch.stack(at)
-
-
-# %% tags=["hide-input"]
-def walk(eps, steps, step_size, norm, net=plane_net, start=START, trace=trace, land=land, track=track):
-    x, y = torch.tensor(start).view(1, 1, 1, 2), torch.tensor([1])
-    path = trace(net, x, y, make_ball(norm, eps), steps, step_size)
-    with torch.no_grad():
-        logits = net(path[:, 0])
-    gap = (logits[:, 0] - logits[:, 1]).numpy()
-    land.show(path.view(-1, 2).numpy(), eps, norm, gap[-1] > 0)
-    track.show(gap, steps)
-    return (
-        f"PGD, {norm} eps {eps:g}, {steps} steps of {step_size:g}: from logit difference {gap[0]:.1f} to {gap[-1]:.1f}, "
-        f"{'the network errs' if gap[-1] > 0 else 'the network is still right'}."
-    )
-
-
-controls = {
-    "eps": widgets.choice_slider("eps: radius, in pixels", [0.05, 0.08, 0.12, 0.15, 0.2, 0.25, 0.3], 0.25),
-    "steps": widgets.choice_slider("steps", [1, 2, 3, 5, 10, 20], 1),
-    "step_size": widgets.choice_slider("step size, in pixels", [0.01, 0.02, 0.05, 0.1, 0.25], 0.25),
-    "norm": widgets.toggle("norm", NORMS, "linf"),
-}
-widgets.live(walk_figure, walk, controls)
-
 # %%
-x, y = torch.tensor(START).view(1, 1, 1, 2), torch.tensor([1])  # class A has the number 1
+path = lesson.path_in_the_plane(plane_net, start=(0.9, 0.8))
+path
 
 
+# %% tags=["guard"]
 def end_of(norm, eps, steps, step_size):
-    """Logit of B minus logit of A at the end of `trace` (folded above), PGD with all its points."""
-    end = trace(plane_net, x, y, make_ball(norm, eps), steps, step_size)[-1]
-    return (plane_net(end)[0, 0] - plane_net(end)[0, 1]).item()
+    """Logit of B minus logit of A where PGD from (0.9, 0.8) ends, an image of class A (number 1)."""
+    x, y = torch.tensor([0.9, 0.8]).view(1, 1, 1, 2), torch.tensor([1])
+    settings = {"steps": steps, "step_size": step_size, "random_start": False, "keep": "last"}
+    a_and_b = plane_net(samlib.pgd(plane_net, x, y, eps, norm, **settings))[0]
+    return (a_and_b[0] - a_and_b[1]).item()
 
 
-one_long, ten_short = end_of("linf", 0.25, 1, 0.25), end_of("linf", 0.25, 10, 0.05)
-third, too_small = end_of("linf", 0.25, 1, 0.08), end_of("linf", 0.08, 20, 0.01)
-assert one_long < third < 0 < ten_short
-assert too_small < 0
+assert end_of("linf", 0.25, 1, 0.25) < end_of("linf", 0.25, 1, 0.08) < 0 < end_of("linf", 0.25, 10, 0.05)
+assert end_of("linf", 0.08, 20, 0.01) < 0
 assert min(end_of(norm, 0.12, 20, 0.02) for norm in ("linf", "l2")) > 0
-print(f"logit of B minus logit of A: one step of 0.25 {one_long:.1f}, ten steps of 0.05 {ten_short:.1f}")
-print(f"a third of the long step {third:.1f}; 20 steps in the ball of 0.08 {too_small:.1f}")
 
 # %% [markdown]
 # **Explain.** The ten short steps end higher, and the network errs. The one long step follows the slope at its start, to the lower left. A third of
@@ -355,10 +255,9 @@ print(f"a third of the long step {third:.1f}; 20 steps in the ball of 0.08 {too_
 #
 # Still: FGSM and PGD in the same ball, and PGD in the l_2 ball of radius 0.15.
 
-# %% tags=["hide-input"]
-for settings in [(0.25, 1, 0.25, "linf"), (0.25, 10, 0.05, "linf"), (0.15, 10, 0.05, "l2")]:
-    alt = walk(*settings)
-    display(widgets.still(walk_figure, alt))
+# %%
+ten_short = {"steps": 10, "step_size": 0.05}
+display(path.still(), path.still(**ten_short), path.still(norm="l2", eps=0.15, **ten_short))
 
 # %% [markdown]
 # ### Exercise 2 · PGD, for any ball (medium, 10 minutes)
@@ -402,19 +301,8 @@ lesson.pgd.check(pgd)
 # %%
 lesson.bet_on_the_pixels.ask()
 
-# %% tags=["hide-input"]
-correct = samlib.pgd(net, x_test.double(), y_test, 0.02, steps=5)  # digits that withstand a tiny attack
-correct = (net(correct).argmax(1) == y_test) & (net(x_test.double()).argmax(1) == y_test)
-pixels, names = x_test[correct].double(), y_test[correct]
-chosen = [int((names == k).nonzero()[2]) for k in range(10)]
-digits, kinds = pixels[chosen], names[chosen]
-RADII = [0.03125, 0.0625, 0.125, 0.1875, 0.25]  # l_inf; the l_2 radii are four times these
-paths = {}
-for norm, times in (("linf", 1), ("l2", 4)):
-    for level, eps in enumerate(RADII):
-        paths[norm, level] = trace(net, digits, kinds, make_ball(norm, times * eps), 20, times * eps / 8)
-with torch.no_grad():
-    scores = {key: net(path.flatten(0, 1)).view(21, 10, 10) for key, path in paths.items()}
+# %%
+digits, kinds = lesson.chosen_digits(net, x_test.double(), y_test)
 
 # %% [markdown]
 # **Move** `step` slowly from 0 to 20 and watch the logits: the bar of the right class (orange) sinks, another one rises. About where it
@@ -422,62 +310,22 @@ with torch.no_grad():
 # the attack. Then switch the `norm` and look at the change: orange is more ink, purple is less, and the full colour stands for 0.3 or
 # more. The `eps` slider shows two radii: the first counts for l_inf, the second, four times as large, for l_2.
 
-# %% tags=["hide-input"]
-stage = widgets.figure(8.4, 4.5)
-tiles = plots.Mosaic(stage.add_axes([0.0, 0.55, 1.0, 0.56]), 1, 3, outlined=True)
-bars = plots.Probabilities(stage.add_axes([0.08, 0.11, 0.42, 0.42]))
-bars.bars[0].axes.set(ylim=(-14, 20), xlabel="class", ylabel="logit")
-loss_track = plots.Track(
-    stage.add_axes([0.6, 0.11, 0.38, 0.42]), "loss (log scale)", 1e-7, 60, 0.6931, "probability 1/2"
-)
-loss_track.ax.set_yscale("log")
-loss_track.ax.set_yticks([1e-6, 1e-4, 1e-2, 1], ["1e-6", "1e-4", "0.01", "1"])
-loss_track.ax.minorticks_off()
-
-
-def attack(
-    digit, norm, level, step, digits=digits, radii=RADII, paths=paths, scores=scores, stage=(tiles, bars, loss_track)
-):
-    mosaic, logit_bars, losses = stage
-    clean, now = digits[digit, 0], paths[norm, level][step, digit, 0]
-    logits = scores[norm, level][:, digit]
-    name, eps = ("l_2", 4 * radii[level]) if norm == "l2" else ("l_inf", radii[level])
-    said = int(logits[step].argmax())
-    mosaic.show(
-        {
-            (0, 0): (plots.grey(clean.numpy()), f"the digit, a {digit}", "black"),
-            (0, 1): (plots.signed((now - clean).numpy(), 0.3), f"change, {name} ≤ {eps:g}", "black"),
-            (0, 2): (plots.grey(now.numpy()), f"the network says {said}", "black" if said == digit else plots.RED),
-        }
-    )
-    logit_bars.show(logits[step].numpy(), logits[0].numpy(), digit)
-    cost = (logits.logsumexp(1) - logits[:, digit]).clamp(min=2e-7).numpy()
-    losses.show(cost, step)
-    return f"A {digit} after {step} steps of PGD, {name} eps {eps:g}: loss {cost[step]:.2g}, the network says {said}."
-
-
-# %% tags=["hide-input"]
-controls = {
-    "digit": widgets.choice_slider("digit", range(10), 3),
-    "norm": widgets.toggle("norm", NORMS, "linf"),
-    "level": widgets.choice_slider(
-        "eps: radius, in pixels", [(f"{e:g} or {4 * e:g}", i) for i, e in enumerate(RADII)], 2
-    ),
-    "step": widgets.choice_slider("step", range(21), 20),
-}
-widgets.live(stage, attack, controls)
+# %%
+attack = lesson.digit_under_attack(net, digits, kinds)
+attack
 
 # %%
-ended = paths["linf", 2][-1]
+ended = samlib.pgd(net, digits, kinds, 0.125, steps=20, step_size=0.125 / 8, random_start=False, keep="last")
 lowest, highest = (digits - 0.125).clamp(min=0), (digits + 0.125).clamp(max=1)
-at_an_end = torch.minimum(ended - lowest, highest - ended) < 1e-9
-share = at_an_end.double().mean().item()
-squares = (paths["l2", 2][-1] - digits).flatten(1).square().sort(dim=1, descending=True).values
+share = (torch.minimum(ended - lowest, highest - ended) < 1e-9).double().mean().item()
+print(f"l_inf 0.125: {100 * share:.0f} % of the pixels are as far as they may go")
+
+# %% tags=["guard"]
+by_l2 = samlib.pgd(net, digits, kinds, 0.5, "l2", steps=20, step_size=0.5 / 8, random_start=False, keep="last")
+squares = (by_l2 - digits).flatten(1).square().sort(dim=1, descending=True).values
 ten = (squares[:, :10].sum(1) / squares.sum(1)).mean().item()
 assert share > 0.9
-assert 0.6 < ten < 0.9
-print(f"l_inf 0.125: {100 * share:.0f} % of the pixels are as far as they may go")
-print(f"l_2 0.5: the ten most changed of 64 pixels hold {100 * ten:.0f} % of the squared length")
+assert 0.6 < ten < 0.9, "the ten most changed of 64 pixels hold most of the squared length"
 
 # %% [markdown]
 # **Explain.** Nearly all of the 64 pixels are as far as they may go, so the l_inf change is flat: each pixel has spent its whole budget, on
@@ -494,11 +342,13 @@ other = samlib.mlp(seed=1)
 samlib.train(other, x_train, y_train, seed=1, progress=False)
 by_noise = (net(noisy).argmax(1) == kinds.repeat(1000)).double().mean().item()
 by_attack, by_transfer = ((model(ended).argmax(1) == kinds).sum() for model in (net, other.double()))
+print(f"read correctly at l_inf 0.125, random signs: {100 * by_noise:.1f} %")
+print(f"attacked: {by_attack} of 10 by this network, {by_transfer} of 10 by the other")
+
+# %% tags=["guard"]
 assert by_noise > 0.97
 assert by_attack <= 5
 assert by_transfer <= 6
-print(f"read correctly at l_inf 0.125, random signs: {100 * by_noise:.1f} %")
-print(f"attacked: {by_attack} of 10 by this network, {by_transfer} of 10 by the other")
 
 # %% [markdown]
 # It is no noise, and no quirk. Random signs are harmless, and the attack on one network misleads the other as well: it **transfers**. Ten
@@ -506,10 +356,8 @@ print(f"attacked: {by_attack} of 10 by this network, {by_transfer} of 10 by the 
 #
 # Still, the digit 3 under both:
 
-# %% tags=["hide-input"]
-for norm in ("linf", "l2"):
-    alt = attack(3, norm, 2, 20)
-    display(widgets.still(stage, alt))
+# %%
+display(attack.still(digit=3, norm="linf"), attack.still(digit=3, norm="l2"))
 
 # %% [markdown]
 # ## 5 · An upper bound, never a proof
@@ -533,25 +381,6 @@ some_x, some_y, EPS = x_test[:100], y_test[:100], 0.0625
 clean = samlib.accuracy(resnet, some_x, some_y)
 print(f"{100 * clean:.1f} % of the 100 digits are read correctly, no attack")
 
-# %% tags=["hide-input"]
-SIZES, RUNS, STEPS = [0.02, 0.1, 0.25, 1.0], 4, 40
-
-
-def standing(loss, size, net=resnet, x=some_x, y=some_y):
-    """Which images stand after each step of each run, counting every point on the way: (steps + 1, runs, n)."""
-    many_x, many_y = x.repeat(RUNS, 1, 1, 1), y.repeat(RUNS)
-    ball = make_ball("linf", EPS)
-    start = (many_x + ball.random_start(many_x, torch.Generator().manual_seed(1))).clamp(0, 1)
-    path = trace(net, many_x, many_y, ball, STEPS, size * EPS, start, loss)
-    path[0] = many_x  # the digit itself is a point of the ball too
-    with attack_mode(net), torch.no_grad():
-        right = torch.stack([net(points).argmax(1) == many_y for points in path])
-    return right.cummin(0).values.view(STEPS + 1, RUNS, len(x))
-
-
-stands = {(loss, size): standing(loss, size) for loss in ("ce", "margin") for size in SIZES}
-lowest = torch.stack([s[-1].all(0) for s in stands.values()]).all(0).double().mean().item()
-
 # %% [markdown]
 # **Predict:**
 
@@ -563,73 +392,27 @@ lesson.bet_on_the_steps.ask()
 # stand, orange ones with a cross are broken, grey ones were misread from the start. The grey dashed line is what all attacks behind
 # these controls leave when they work *together*.
 
-# %% tags=["hide-input"]
-bound = widgets.figure(8.4, 3.7)
-curve_ax = bound.add_axes([0.08, 0.14, 0.5, 0.82])
-plots.percent_axis(curve_ax, "robust accuracy (%): an upper bound")
-curve_ax.set(xlim=(-0.5, 40.5), xlabel="steps")
-curve_ax.axhline(100 * lowest, color="#666666", linestyle="--", linewidth=1.2)
-curve_ax.text(40, 100 * lowest - 2.5, "all of them together", ha="right", va="top", fontsize=9, color="#666666")
-single, several = (
-    curve_ax.plot([], [], label=text, **{**plots.STYLES[style], "marker": None})[0]
-    for text, style in (("one run", "grey"), ("with restarts", "blue"))
-)
-(here,) = curve_ax.plot([], [], "s", color=plots.BLUE, markersize=8, markeredgecolor="white")
-curve_ax.legend(frameon=False, loc="lower left")
-squares_ax = bound.add_axes([0.62, 0.08, 0.37, 0.82])
-squares_ax.set_axis_off()
-squares = squares_ax.imshow(np.ones((10, 10, 3)), interpolation="nearest")
-(crosses,) = squares_ax.plot([], [], "x", color="white", markersize=7)
-squares_ax.set(xlim=(-0.5, 9.5), ylim=(9.5, -0.5))
-for k in range(11):
-    squares_ax.axvline(k - 0.5, color="white", linewidth=1.5)
-    squares_ax.axhline(k - 0.5, color="white", linewidth=1.5)
-
-# %% tags=["hide-input"]
-TINTS = np.array([[0.6, 0.6, 0.6], [0.84, 0.37, 0.0], [0.0, 0.45, 0.70]])
-
-
-def report(steps, size, runs, loss, stands=stands, tints=TINTS, artists=(single, several, here, squares, crosses)):
-    one, all_runs, mark, picture, broken = artists
-    right = stands[loss, size]
-    together = right[:, :runs].all(1)
-    shares = 100 * together.double().mean(1).numpy()
-    one.set_data(range(len(right)), 100 * right[:, 0].double().mean(1).numpy())
-    all_runs.set_data(range(len(right)), shares)
-    mark.set_data([steps], [shares[steps]])
-    state = right[0, 0].int() + together[steps].int()
-    picture.set_data(tints[state.numpy()].reshape(10, 10, 3))
-    broken.set_data(*(state.view(10, 10) == 1).nonzero().flip(1).T.numpy())
-    broken.axes.set_title(f"{int(together[steps].sum())} of 100 stand", fontsize=10)
-    return (
-        f"PGD on {loss}, {steps} steps of {size:g} eps, {runs} run(s): {shares[steps]:.1f} % of the digits still stand."
-    )
-
-
-controls = {
-    "steps": widgets.choice_slider("steps", [1, 2, 3, 5, 10, 20, 40], 3),
-    "size": widgets.choice_slider("step size, as a share of eps", SIZES, 0.1),
-    "runs": widgets.choice_slider("runs: 1 + restarts", range(1, RUNS + 1), 1),
-    "loss": widgets.toggle("loss to climb", [("cross-entropy", "ce"), ("margin loss", "margin")], "ce"),
-}
-widgets.live(bound, report, controls)
-
+# %%
+robust = lesson.robust_on_the_way(resnet, some_x, some_y, EPS)  # 40 steps, four runs, two losses, four step sizes
+bound = lesson.upper_bound(robust)
+bound
 
 # %%
-def left(steps, size, runs, loss):
-    """Percent of the digits that stand."""
-    return 100 * stands[loss, size][steps, :runs].all(0).double().mean().item()
-
-
-short, tiny = left(3, 0.1, 1, "ce"), left(40, 0.02, 1, "ce")
-one, four = left(40, 0.1, 1, "ce"), left(40, 0.1, 4, "ce")
-assert short > tiny > one + 10 > one >= four >= 100 * lowest
-assert 0.22 < clean - one / 100 < 0.38  # about 30 of them
-print(f"3 steps of 0.1 eps {short:.1f} %, 40 of 0.02 eps {tiny:.1f} %, 40 of 0.1 eps {one:.1f} %")
-print(f"four runs of the last: {four:.1f} %; all attacks behind the controls: {100 * lowest:.1f} %")
 union = 100 * samlib.robust_accuracy(resnet, some_x, some_y, EPS)
-assert union <= one
 print(f"samlib.robust_accuracy, the worst of several attacks: {union:.1f} %")
+
+
+# %% tags=["guard"]
+def left(steps, size, runs, loss):
+    """Percent of the digits that are still robust."""
+    return 100 * robust[loss, size][steps, :runs].all(0).double().mean().item()
+
+
+all_together = 100 * torch.stack([mask[-1].all(0) for mask in robust.values()]).all(0).double().mean().item()
+assert left(3, 0.1, 1, "ce") > left(40, 0.02, 1, "ce") > left(40, 0.1, 1, "ce") + 10
+assert left(40, 0.1, 1, "ce") >= left(40, 0.1, 4, "ce") >= all_together
+assert 22 < 100 * clean - left(40, 0.1, 1, "ce") < 38  # about 30 of them
+assert union <= left(40, 0.1, 1, "ce")
 
 # %% [markdown]
 # **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. The first figure said more about the attack than about
@@ -642,10 +425,8 @@ print(f"samlib.robust_accuracy, the worst of several attacks: {union:.1f} %")
 #
 # Still: three short steps on the cross-entropy, and forty on the margin loss with four runs.
 
-# %% tags=["hide-input"]
-for settings in [(3, 0.1, 1, "ce"), (40, 0.1, 4, "margin")]:
-    alt = report(*settings)
-    display(widgets.still(bound, alt))
+# %%
+display(bound.still(), bound.still(steps=40, runs=4, loss="margin"))
 
 # %% [markdown]
 # In two dimensions one can simply look everywhere. For 200 images of the two-pixel network, l_inf eps = 0.15, and a grid of 61 × 61 points
@@ -654,11 +435,9 @@ for settings in [(3, 0.1, 1, "ce"), (40, 0.1, 4, "margin")]:
 # %%
 x, y, offsets = images[:200], labels[:200], torch.linspace(-0.15, 0.15, 61)
 offsets = torch.stack(torch.meshgrid(offsets, offsets, indexing="xy"), -1).view(-1, 1, 1, 2)
-all_right = []
 with torch.no_grad():
-    for image, label in zip(x, y, strict=True):
-        says = plane_net((image + offsets).clamp(0, 1)).argmax(1)
-        all_right.append((says == label).all())
+    says = torch.stack([plane_net((image + offsets).clamp(0, 1)).argmax(1) for image in x])
+everywhere = (says == y[:, None]).all(1)
 
 # %%
 attacked = {
@@ -667,10 +446,12 @@ attacked = {
     "PGD, 10 steps, 20 runs": samlib.pgd(plane_net, x, y, 0.15, restarts=20),
 }
 bounds = {name: samlib.accuracy(plane_net, x_adv, y) for name, x_adv in attacked.items()}
-bounds["looked everywhere"] = sum(all_right).item() / 200
+bounds["looked everywhere"] = everywhere.double().mean().item()
+print(*(f"{name:25} {100 * value:5.1f} %" for name, value in bounds.items()), sep="\n")
+
+# %% tags=["guard"]
 fgsm_, pgd_, restarts_, truth = bounds.values()
 assert fgsm_ >= pgd_ >= restarts_ >= truth - 0.01
-print(*(f"{name:25} {100 * value:5.1f} %" for name, value in bounds.items()), sep="\n")
 
 # %% [markdown]
 # PGD with restarts comes down to the truth, or close to it, but only the last line *shows* that. (And even it looks no closer than
@@ -708,19 +489,21 @@ lesson.l2_start.check(l2_start)
 # runs, from either kind of start.
 
 # %%
-ball, stand = make_ball("l2", 0.5), {}
+ball, stand = samlib.balls.L2(0.5), {}
 for name in ("uniform in the ball", "uniform radius"):
     generator, stand[name] = torch.Generator().manual_seed(0), torch.ones(100, dtype=torch.bool)
     for _ in range(6):
         delta = ball.random_start(some_x, generator)
         if name == "uniform radius":
             delta = 0.5 * torch.rand(100, 1, 1, 1, generator=generator) * ball.steepest(delta)
-        ends = trace(resnet, some_x, some_y, ball, 10, 0.125, (some_x + delta).clamp(0, 1))[-1]
+        ends = lesson.pgd_path(resnet, some_x, some_y, ball, 10, 0.125, (some_x + delta).clamp(0, 1))[-1]
         stand[name] &= resnet.eval()(ends).argmax(1) == some_y
 both = [100 * value.double().mean().item() for value in stand.values()]
+print(*(f"{name}: {value:.1f} % stand" for name, value in zip(stand, both, strict=True)), sep="\n")
+
+# %% tags=["guard"]
 assert abs(both[0] - both[1]) < 6
 assert round(0.5 ** (1 / 64), 3) == 0.989
-print(*(f"{name}: {value:.1f} % stand" for name, value in zip(stand, both, strict=True)), sep="\n")
 
 # %% [markdown]
 # On this network, hardly: ten steps forget where they began. So nobody would see this fault in the result. That is a reason to get it
@@ -741,41 +524,14 @@ print(*(f"{name}: {value:.1f} % stand" for name, value in zip(stand, both, stric
 # %%
 lesson.bet_on_the_faults.ask()
 
-# %% tags=["hide-input"]
-import copy
-
-in_training, judged = copy.deepcopy(resnet).train(), copy.deepcopy(resnet).eval()
-faults = {
-    "none": (resnet, some_x, EPS, {}),
-    "training mode": (lambda z, net=in_training: net(z), some_x, EPS, {}),  # a function: samlib cannot set its mode
-    "eps in normalised pixels": (resnet, some_x, EPS * samlib.models.DIGITS_STD, {}),
-    "3 steps of eps / 10": (resnet, some_x, EPS, {"steps": 3, "random_start": False}),
-    # Pixels shrunk into [1/4, 3/4] and grown again before the network: the clamp then never cuts.
-    "no clamp": (lambda z, net=judged: net(2 * z - 0.5), some_x / 2 + 0.25, EPS / 2, {}),
-}
-measured = {}
-for name, (net_, x, eps, settings) in faults.items():
-    x_adv = samlib.pgd(net_, x, some_y, eps, step_size=eps / 10, **{"steps": 40, **settings})
-    measured[name] = 100 * samlib.accuracy(net_, x_adv, some_y)
-
-# %% tags=["hide-input"]
-chart = widgets.figure(8.4, 2.4)
-panel = chart.add_axes([0.24, 0.22, 0.72, 0.76])
-colours = [plots.SKY, *[plots.ORANGE] * 4]
-bars = panel.barh(range(5), measured.values(), color=colours, hatch=["", *["//"] * 4], edgecolor="white")
-panel.bar_label(bars, fmt="%.0f", padding=4)
-panel.axvline(measured["none"], color="#666666", linestyle="--", linewidth=1.2)
-panel.set_yticks(range(5), ["no fault", *list(measured)[1:]])
-panel.invert_yaxis()
-panel.set(xlim=(0, 100), xlabel="robust accuracy reported (%)")
-widgets.still(chart, "Reported: " + ", ".join(f"{name} {value:.0f} %" for name, value in measured.items()) + ".")
-
 # %%
-honest_share, *too_high, too_low = measured.values()
-assert min(too_high) > honest_share + 1
-assert too_low < honest_share - 5
-print(f"three faults raise {honest_share:.0f} % to between {min(too_high):.0f} and {max(too_high):.0f} %")
-print(f"one lowers it to {too_low:.0f} %")
+reported = lesson.four_faults(resnet, some_x, some_y, EPS)
+lesson.faults_chart(reported)
+
+# %% tags=["guard"]
+no_fault, *too_high, too_low = reported.values()
+assert min(too_high) > no_fault + 1
+assert too_low < no_fault - 5
 
 # %% [markdown]
 # **Explain.** Three faults make the report better: that is why they live long. In training mode another network is attacked than the one
@@ -787,6 +543,9 @@ print(f"one lowers it to {too_low:.0f} %")
 
 
 # %%
+import copy
+
+
 def claimed(net, x, y, eps):
     z = net.normalize(x)
     body = torch.nn.Sequential(*list(net)[1:])  # all layers after the normalisation
@@ -798,10 +557,11 @@ def claimed(net, x, y, eps):
     return (body(z_adv).argmax(1) == y).double().mean().item()
 
 
-resnet_in_training = copy.deepcopy(resnet).train()  # as it came from training
-boast = claimed(resnet_in_training, some_x, some_y, EPS)
-assert boast > 0.9
+boast = claimed(copy.deepcopy(resnet).train(), some_x, some_y, EPS)  # in training mode, as it came from training
 print(f"claimed: {100 * boast:.1f} % robust; clean accuracy is {100 * clean:.1f} %")
+
+# %% tags=["guard"]
+assert boast > 0.9
 
 # %% [markdown]
 # ### Exercise 4 · An honest report (medium, 12 minutes)
