@@ -44,7 +44,7 @@
 # for each of them: the vote loses $\varepsilon d$ of its mean $\eta d$. (In formulas eps is $\varepsilon$, and rho is $\rho$.)
 
 # %%
-from samlib.course.lessons.robust_and_non_robust_features import exercises as lesson
+from samlib.course.lessons import robust_and_non_robust_features as lesson
 
 lesson.bet_on_the_attack.ask()
 
@@ -53,40 +53,9 @@ lesson.bet_on_the_attack.ask()
 # where $x_1 = +1$, above $w_1$ where $x_1 = -1$. So blue ones ($y = +1$) should lie above the line of their column, orange ones below. On the right the error for every $w_1$.
 # **ST** is standard training, the lowest point of the clean error; **AT** is adversarial training, the lowest point of the error under attack.
 
-# %% tags=["hide-input"]
-import numpy as np
-import torch
-
-from samlib import toy
-from samlib.course import plots, widgets
-
-scene = widgets.figure(8.4, 3.9)
-features = plots.TwoFeatures(scene)
-W_1 = np.linspace(-2, 30, 321)
-
-
-def draw(p, eta, d, eps, features=features, w_1=W_1, toy=toy):
-    x, y = (v.double().numpy() for v in toy.sample(150, p, eta, d, torch.Generator().manual_seed(1)))
-    votes = x[:, 1:].sum(1) - eps * d * y
-    errors = {"ST": 100 * toy.clean_error(w_1, p, eta, d), "AT": 100 * toy.attacked_error(w_1, p, eta, d, eps)}
-    best = {"ST": toy.standard_optimum(p, eta), "AT": toy.adversarial_optimum(p, eta, eps) if eps < eta else None}
-    marks = {"ST": (best["ST"], 100 * toy.clean_error(best["ST"], p, eta, d)), "AT": None}
-    if best["AT"]:
-        marks["AT"] = (best["AT"], 100 * toy.attacked_error(best["AT"], p, eta, d, eps))
-    features.show(x[:, 0], votes, y, w_1, errors, marks)
-    turned = f"{best['AT']:.3g}" if best["AT"] else "infinite"
-    hit = 100 * toy.attacked_error(best["ST"], p, eta, d, eps)
-    return f"w_1 is {best['ST']:.3g} for ST, {turned} for AT; ST errs in {marks['ST'][1]:.2g} %, under attack in {hit:.2g} %."
-
-
-# %% tags=["hide-input"]
-controls = {
-    "p": widgets.choice_slider("p: how often x_1 is right", [0.7, 0.8, 0.9, 0.95, 0.99], 0.95),
-    "eta": widgets.choice_slider("η: mean of a weak feature", [0.1, 0.15, 0.2, 0.3, 0.4], 0.2),
-    "d": widgets.choice_slider("d: number of weak features", [10, 20, 50, 100, 200], 50),
-    "eps": widgets.choice_slider("eps: l_inf shift of each", [0.0, 0.05, 0.1, 0.15, 0.19, 0.2, 0.25], 0.1),
-}
-widgets.live(scene, draw, controls)
+# %%
+features = lesson.votes_and_errors()
+features
 
 # %% [markdown]
 # **Explain.** With eps = 0 the two curves are one. As eps grows, the green valley rises, and its bottom runs away to the right: AT gives the robust feature
@@ -99,26 +68,31 @@ widgets.live(scene, draw, controls)
 #
 # The same as a still picture, for eps = 0, 0.1 and 0.19:
 
-# %% tags=["hide-input"]
+# %%
 from IPython.display import display
 
-for eps in (0.0, 0.1, 0.19):
-    display(widgets.still(scene, draw(0.95, 0.2, 50, eps)))
+display(*(features.still(eps=eps) for eps in (0.0, 0.1, 0.19)))
 
 # %%
+import numpy as np
+
+from samlib import toy
+
 p, eta, d = 0.95, 0.2, 50
 standard = toy.standard_optimum(p, eta)
 clean, hit = (100 * toy.attacked_error(standard, p, eta, d, eps) for eps in (0.0, 0.2))
-one, fifty = (100 * (1 - toy.clean_error(0.0, p, eta, count)) for count in (1, d))
-many, many_hit = (100 * toy.attacked_error(standard, p, eta, 200, eps) for eps in (0.0, 0.2))
-assert [round(v) for v in (one, fifty, clean, hit, many_hit)] == [58, 92, 2, 18, 32]
-assert many < 0.1
 print(f"ST: w_1 = {standard:.2f}, errs in {clean:.1f} %; with eps = 0.2 in {hit:.0f} %")
+many, many_hit = (100 * toy.attacked_error(standard, p, eta, 200, eps) for eps in (0.0, 0.2))
 print(f"With 200 weak features: {many:.2f} %, and {many_hit:.0f} %")
 for eps in (0.1, 0.15, 0.19):
     attacked = toy.adversarial_optimum(p, eta, eps)
-    clean = 100 * toy.clean_error(attacked, p, eta, d)
-    print(f"AT with eps = {eps}: w_1 = {attacked:6.2f}, clean error {clean:.1f} %")
+    error = 100 * toy.clean_error(attacked, p, eta, d)
+    print(f"AT with eps = {eps}: w_1 = {attacked:6.2f}, clean error {error:.1f} %")
+
+# %% tags=["guard"]
+one, fifty = (100 * (1 - toy.clean_error(0.0, p, eta, count)) for count in (1, d))
+assert [round(v) for v in (one, fifty, clean, hit, many_hit)] == [58, 92, 2, 18, 32]
+assert many < 0.1
 
 # %% [markdown]
 # ### Where the bottom is
@@ -204,75 +178,9 @@ lesson.bet_on_the_lean.ask()
 # **Move** `rho` with A first, and watch the orange chord: it reaches rho to each side and lies level, and SAM's choice is its middle.
 # Then change the definition, and then `p` and `d`. (η = 0.2.)
 
-# %% tags=["hide-input"]
-from scipy.special import ndtr
-
-
-def worst_error(definition, w, p, d, rho, eta=0.2, toy=toy):
-    """The worst error within rho of (w, 1 ... 1), over an array of w."""
-    if definition == "A":
-        return np.maximum(toy.clean_error(w - rho, p, eta, d), toy.clean_error(w + rho, p, eta, d))
-    if definition == "F1":
-        return toy.attacked_error(w, p, eta, d, rho / d)
-    angle, size = np.linspace(0, np.pi, 61)[:, None], np.sqrt(w**2 + d)  # B: the rim of a cone of directions
-    sine, cosine = rho / size, np.sqrt(1 - (rho / size) ** 2)
-    robust = cosine * w / size + sine * np.cos(angle) * np.sqrt(d) / size
-    others = cosine * np.sqrt(d) / size - sine * np.cos(angle) * w / size
-    length = np.hypot(others, sine * np.sin(angle))  # unequal weights of the weak features
-    vote, robust = eta * np.sqrt(d) * others / length, robust / length
-    return (p * ndtr(-vote - robust) + (1 - p) * ndtr(-vote + robust)).max(0)
-
-
-def chord(definition, w, p, d, rho, eta=0.2, toy=toy):
-    """The two worst neighbours of SAM's choice, as values of w_1; None where they are not a level chord."""
-    ends = (w - rho, w + rho)
-    if definition == "B":
-        tilt, half = np.arctan2(w, np.sqrt(d)), np.arcsin(rho / np.sqrt(w**2 + d))
-        ends = tuple(np.sqrt(d) * np.tan([tilt - half, tilt + half]))
-    left, right = (toy.clean_error(end, p, eta, d) for end in ends)
-    return ends if definition != "F1" and abs(left / right - 1) < 1e-6 else None
-
-
-# %% tags=["hide-input"]
-RHOS, PS, DS = [0.5, 1.0, 1.5, 2.0, 3.0, 4.0], [0.9, 0.95, 0.99], [20, 50, 100]
-
-
-def optimum(name, p, d, rho, eta=0.2, toy=toy):
-    try:
-        return toy.sam_optimum(p, eta, d, rho, name)
-    except ValueError:  # rho has used up the weak features: infinite
-        return np.nan
-
-
-optima = {(name, p, d): [optimum(name, p, d, rho) for rho in RHOS] for name in ("A", "B", "F1") for p in PS for d in DS}
-valley = widgets.figure(8.4, 3.8)
-lean = plots.Lean(valley, {"A": "blue", "B": "orange", "F1": "green"})
-
-
-def lean_to(name, rho, p, d, lean=lean, optima=optima, worst_error=worst_error, chord=chord, toy=toy, rhos=RHOS):
-    w_1, star, w = np.linspace(0.02, 22, 300), toy.standard_optimum(p, 0.2), optima[name, p, d][rhos.index(rho)]
-    percent = lambda v: 100 * np.asarray(v)  # noqa: E731
-    points = {"standard": (star, percent(toy.clean_error(star, p, 0.2, d))), "optimum": None}
-    ends = None
-    if np.isfinite(w):
-        points["optimum"] = (w, percent(worst_error(name, np.array([w]), p, d, rho))[0])
-        ends = chord(name, w, p, d, rho)
-    clean, worst = toy.clean_error(w_1, p, 0.2, d), worst_error(name, w_1, p, d, rho)
-    title = f"definition {name}: w* = {star:.2f}, SAM {w:.2f}" if ends or np.isfinite(w) else f"{name}: no optimum"
-    lean.show(w_1, percent(clean), percent(worst), points, ends, title)
-    changes = {n: 100 * (np.array(optima[n, p, d]) / star - 1) for n in ("A", "B", "F1")}
-    lean.show_changes(rhos, changes, name, rho)
-    return f"{title}. Change of w_1: " + ", ".join(f"{n} {v[rhos.index(rho)]:+.1f} %" for n, v in changes.items())
-
-
-# %% tags=["hide-input"]
-controls = {
-    "name": widgets.toggle("definition of SAM", ["A", "B", "F1"], "A"),
-    "rho": widgets.choice_slider("rho: radius in weight space", RHOS, 4.0),
-    "p": widgets.choice_slider("p: how often x_1 is right", PS, 0.95),
-    "d": widgets.choice_slider("d: number of weak features", DS, 50),
-}
-widgets.live(valley, lean_to, controls)
+# %%
+valley = lesson.optimum_shift()
+valley
 
 # %% [markdown]
 # **Explain.** The factor $e^{-w_1^2/2d}$ in $L'$ shrinks as $w_1$ grows: the right side of the valley is the flatter one.
@@ -284,9 +192,8 @@ widgets.live(valley, lean_to, controls)
 #
 # The same as still pictures: A, B and F1 at $p = 0.95$, $d = 50$, rho = 4, 3 and 1.5.
 
-# %% tags=["hide-input"]
-for name, rho in (("A", 4.0), ("B", 3.0), ("F1", 1.5)):
-    display(widgets.still(valley, lean_to(name, rho, 0.95, 50)))
+# %%
+display(*(valley.still(name=name, rho=rho) for name, rho in (("A", 4.0), ("B", 3.0), ("F1", 1.5))))
 
 # %% [markdown]
 # ### Three short proofs
@@ -323,32 +230,40 @@ for name, rho in (("A", 4.0), ("B", 3.0), ("F1", 1.5)):
 # </details>
 
 # %%
-from samlib.course.lessons.robust_and_non_robust_features.leading import leading_order
+from scipy.special import ndtr
 
 for name in ("A", "B"):  # the formulas against the exact optimum
     for rho in (0.1, 0.05):
-        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, leading_order))
+        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, lesson.leading_order))
         missed = abs(exact - formula) / abs(exact - standard)
         print(f"{name}, rho = {rho:4}: change {100 * (exact / standard - 1):+.5f} %,", end=" ")
         print(f"of which the formula misses a share of {missed:.0e}")
-        assert missed < 1e-3
 w = np.linspace(8, 14, 60_001)  # F1 with rho = 3, by brute force
 own_worst = p * ndtr((3 - w - eta * d) / d**0.5) + (1 - p) * ndtr((3 + w - eta * d) / d**0.5)
 print(f"F1, rho = 3: {w[own_worst.argmin()]:.3f}, the formula {standard / (1 - 3 / (eta * d)):.3f}")
+
+# %% tags=["guard"]
+for name in ("A", "B"):
+    for rho in (0.1, 0.05):
+        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, lesson.leading_order))
+        assert abs(exact - formula) / abs(exact - standard) < 1e-3
 assert abs(w[own_worst.argmin()] * (1 - 3 / (eta * d)) / standard - 1) < 1e-4
 
 # %%
 flattest = toy.sam_optimum(p, eta, d, 3.0, "B")
 for name, w in (("w*", standard), ("SAM's choice by B", flattest)):
-    errors = toy.clean_error(w, p, eta, d), worst_error("B", np.array([w]), p, d, 3.0)[0]
-    attacked = toy.attacked_error(w, p, eta, d, 0.1)
-    print(f"{name:17}: error {100 * errors[0]:.2f} %, worst within rho = 3", end=" ")
-    print(f"{100 * errors[1]:.2f} %; under attack (eps = 0.1) {100 * attacked:.2f} %")
-    if name == "w*":
-        before = *errors, attacked
-assert errors[1] < before[1] - 1e-4
-assert errors[1] - errors[0] < before[1] - before[0]
-assert attacked > before[2] + 0.002
+    error, worst = toy.clean_error(w, p, eta, d), lesson.worst_error("B", w, p, d, 3.0)
+    print(f"{name:17}: error {100 * error:.2f} %, worst within rho = 3 {100 * worst:.2f} %;", end=" ")
+    print(f"under attack (eps = 0.1) {100 * toy.attacked_error(w, p, eta, d, 0.1):.2f} %")
+
+# %% tags=["guard"]
+(error, flat_error), (attacked, flat_attacked) = (
+    [toy.attacked_error(w, p, eta, d, eps) for w in (standard, flattest)] for eps in (0.0, 0.1)
+)
+worst, flat_worst = (lesson.worst_error("B", w, p, d, 3.0) for w in (standard, flattest))
+assert flat_worst < worst - 1e-4
+assert flat_worst - flat_error < worst - error
+assert flat_attacked > attacked + 0.002
 
 # %% [markdown]
 # *A flat minimum is a robust one?* Here is a counterexample in two lines. In the ball of all weights, the second classifier has the lower worst case, and its error rises less on
@@ -387,14 +302,8 @@ lesson.middle.check(middle)
 # "SAM moves the optimum to the robust feature": in a proof, every word of it needs a definition. Which weights are perturbed? Worst case or average? One
 # perturbation for the whole loss, or one for each example? The error, or a loss that can be trained? Here are thirteen readings that one could reasonably mean. Skim them: you need A, B and F1, which you know, and later J.
 
-# %% tags=["hide-input"]
-from IPython.display import Markdown
-
-Markdown(
-    "\n".join(
-        ["| | what is perturbed, and for whom |", "|---|---|", *(f"| {n} | {t} |" for n, t in toy.DEFINITIONS.items())]
-    )
-)
+# %%
+lesson.definitions()
 
 # %%
 lesson.bet_on_the_menu.ask()
@@ -405,82 +314,31 @@ lesson.bet_on_the_menu.ask()
 #
 # **Choose** a definition, then move along the map. On the right is the row that you are in: *exact*, and to *leading order*, which is the formula for a small rho, as those for A and B above.
 
-# %% tags=["hide-input"]
-SHARES, RADII = [0.03, 0.2, 0.7, 1.5, 2.5, 4.0], [0.1, 0.2, 0.3, 0.5, 0.7, 0.9]
-
-
-def change(solve, name, share, rho, eta=0.2, d=50):
-    """In percent of w*; rho in units of one weak feature's weight, which is 2 eta under the logistic loss and eta in G."""
-    star = np.sqrt(share * d)
-    unit = {"G": eta, "H": 2 * eta, "I": 2 * eta, "J": 2 * eta}.get(name, 1.0)
-    try:
-        moved = 100 * (solve(1 / (1 + np.exp(-2 * eta * star)), eta, d, rho * unit, name) / star - 1)
-    except ValueError:  # no finite optimum
-        return np.nan
-    return 0.0 if abs(moved) < 1e-7 else moved
-
-
-maps = {
-    name: [
-        np.array([[change(solve, name, share, rho) for rho in RADII] for share in SHARES])
-        for solve in (toy.sam_optimum, leading_order)
-    ]
-    for name in toy.DEFINITIONS
-}
-
-# %% tags=["hide-input"]
-atlas = widgets.figure(8.4, 3.8)
-sign_map = plots.SignMap(atlas, RADII, SHARES)
-
-
-def look_up(name, rho, share, sign_map=sign_map, maps=maps, radii=RADII, shares=SHARES, toy=toy):
-    exact, leading = maps[name]
-    column, row = radii.index(rho), shares.index(share)
-    sign_map.show(exact, leading, column, row, f"{name}: {toy.DEFINITIONS[name]}")
-    found = exact[row, column]
-    said = f"w_1 changes by {found:+.3g} %" if np.isfinite(found) else "there is no finite optimum"
-    return f"Definition {name}, rho {rho:g}, w*²/d {share:g}: {said}."
-
-
-controls = {
-    "name": widgets.dropdown("definition of SAM", list(toy.DEFINITIONS), "B"),
-    "rho": widgets.choice_slider("rho: radius in weight space", RADII, 0.5),
-    "share": widgets.choice_slider("w*²/d: worth of x_1", SHARES, 0.7),
-}
-widgets.live(atlas, look_up, controls)
+# %%
+maps = lesson.change_maps()
+lesson.shift_map(maps)
 
 # %% [markdown]
 # (The unit of rho: the weight of one weak feature. In A′ it is the length of all their weights together, and that is the only difference between A and A′; in D and D′ rho is a share, without unit.)
 #
 # All thirteen maps as a still picture:
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 5.4)
-panels = still.subplots(3, 5)
-for panel, name in zip(panels.flat, maps, strict=False):
-    plots.sign_map(panel, RADII, SHARES, maps[name][0], name)
-    panel.set_xticks([0.5, 5.5], ["0.1", "0.9"], fontsize=8)
-    panel.set_yticks([0.5, 5.5], ["0.03", "4"], fontsize=8)
-    panel.set_xlabel("rho", fontsize=8, labelpad=-7)
-    panel.set_ylabel("w*²/d", fontsize=8, labelpad=-9)
-for panel in panels.flat[len(maps) :]:
-    panel.set_axis_off()
-still.subplots_adjust(left=0.06, right=0.99, top=0.95, bottom=0.06, wspace=0.45, hspace=0.45)
-widgets.still(
-    still, "Maps of the change: A, A', C, D, F1, F2, J nowhere purple; E, G white; B, D', H, I purple in places."
-)
+# %%
+lesson.all_shift_maps(maps)
 
 # %%
 signs = {name: {int(np.sign(v)) for v in exact.flat if np.isfinite(v)} for name, (exact, _) in maps.items()}
 always = [name for name, found in signs.items() if found == {1}]
 never = [name for name, found in signs.items() if found == {0}]
+print("always up:", *always, "  never:", *never, "  down in places:", *(n for n in signs if -1 in signs[n]))
+
+# %% tags=["guard"]
 assert always == ["A", "A'", "C", "D", "F1", "F2", "J"]
 assert never == ["E", "G"]
 assert all(-1 in signs[name] for name in ("B", "D'", "I"))
 assert signs["H"] == {-1}
 assert 0.003 < toy.sam_optimum(p, eta, 10, 0.3, "H") / standard - 1 < 0.006  # H can go up as well
 assert np.nanmin(maps["H"][0]) > -1
-print("always up:", *always, "  never:", *never, "  down in places:", *(n for n in signs if -1 in signs[n]))
 
 # %% [markdown]
 # **Explain.** Seven go up all over this map, also where the change is too small for a colour, as in the white column of A. Two never move, four go down in places. (The bet: about half.) What separates them?
@@ -534,81 +392,49 @@ lesson.bet_on_the_batch.ask()
 
 
 # %%
-from samlib.course.lessons.robust_and_non_robust_features.training import train_classifier
-
-
-def moved(m, rhos, learn_others=False, seeds=range(3), p=0.95, eta=0.2, d=50, train_classifier=train_classifier):
+def moved(m, rhos, learn_others=False, seeds=range(3), train=lesson.train_classifier):
     """For each rho: w_1 / w_j of SAM against SGD on the same examples, in percent for each seed."""
     options = {"batch_size": m, "steps": max(100, int(1600 / m**0.5)), "seeds": seeds}
     options["learn_others"] = learn_others
-    runs = [train_classifier(p, eta, d, rho=rho, **options) for rho in (*rhos, 0.0)]
+    runs = [train(0.95, 0.2, 50, rho=rho, **options) for rho in (*rhos, 0.0)]
     return [(100 * (sam / runs[-1] - 1)).numpy() for sam in runs[:-1]]
-
-
-def summary(changes):
-    """Mean and its standard error."""
-    return np.mean(changes), np.std(changes, ddof=1) / len(changes) ** 0.5
 
 
 # %% [markdown]
 # **Press** for a batch size of your choice, and again for another; each press adds a point: three seeds, some seconds. The bars are one standard error, itself a rough one with three seeds.
 
-# %% tags=["hide-input"]
-own = 100 * (toy.sam_optimum(p, eta, d, 0.3, "J") / standard - 1)
-free = 100 * (toy.sam_optimum(p, eta, d, 0.3, "I") / standard - 1)
-LEVELS = {"J: each example its own, others kept": own, "I: the same, all learned": free}
-LOOKS = {"others kept": "blue", "all learned": "orange"}
-bench = widgets.figure(8.4, 3.6)
-dial = plots.Dial(bench.add_axes([0.08, 0.15, 0.91, 0.82]), LOOKS, LEVELS)
-
-
-def train(report, m, which, dial=dial, moved=moved, summary=summary):
-    changes = []
-    for seed in range(3):
-        changes.append(moved(m, [0.3], which == "all learned", [seed])[0].item())
-        report(f"m = {m}: the change is {changes[-1]:.1f} % with seed {seed}.")
-    mean, error = summary(changes)
-    dial.add(which, m, mean, error)
-    return f"m = {m}, {which}: w_1 / w_j changes by {mean:.1f} ± {error:.1f} %."
-
-
-controls = {
-    "m": widgets.choice_slider("m: examples in a batch", [1, 4, 16, 64, 256, 1024, 4096], 16),
-    "which": widgets.toggle("weak features' weights", ["others kept", "all learned"], "others kept"),
-}
-widgets.Work("Train with SAM and with SGD", 3, train, bench, controls)
+# %%
+lesson.train_by_batch_size(moved)
 
 # %% [markdown]
 # The same as a still picture: four batch sizes with the others kept, and two with all learned. (The first cell takes some ten seconds: batches of one need many steps.)
 
 # %%
-small = {1: [summary(changes) for changes in moved(1, [0.1, 0.3])]}  # rho = 0.1 is for the next section
+small = {1: [lesson.summary(changes) for changes in moved(1, [0.1, 0.3])]}  # rho = 0.1 is for the next section
 
 # %%
-small[16] = [summary(changes) for changes in moved(16, [0.1, 0.3])]
-kept = {m: runs[1] for m, runs in small.items()} | {m: summary(*moved(m, [0.3])) for m in (128, 4096)}
+small[16] = [lesson.summary(changes) for changes in moved(16, [0.1, 0.3])]
+kept = {m: runs[1] for m, runs in small.items()} | {m: lesson.summary(*moved(m, [0.3])) for m in (128, 4096)}
 for m, (mean, error) in kept.items():
     print(f"others kept, m = {m:4}: {mean:5.1f} ± {error:.1f} %")
+
+# %% tags=["guard"]
 expected = {1: 37.0, 16: 11.3, 128: 1.4, 4096: 0.42}  # from the mean gradients of 200 to 65,000 batches
 assert all(abs(kept[m][0] - figure) < 4 * kept[m][1] + 0.1 for m, figure in expected.items())
 
 # %%
-learned = {m: summary(*moved(m, [0.3], learn_others=True)) for m in (16, 128)}
+own, free = (100 * (toy.sam_optimum(p, eta, d, 0.3, name) / standard - 1) for name in ("J", "I"))
+learned = {m: lesson.summary(*moved(m, [0.3], learn_others=True)) for m in (16, 128)}
 for m, (mean, error) in learned.items():
     print(f"all learned, m = {m:4}: {mean:5.1f} ± {error:.1f} %")
 print(f"all learned, m =    1: {free:5.1f} % (exact, definition I)")
+
+# %% tags=["guard"]
 assert 1 < free < 3
 assert all(abs(mean) < 4 * error + 2 for mean, error in learned.values())
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 3.6)
-still_dial = plots.Dial(still.add_axes([0.08, 0.15, 0.91, 0.82]), LOOKS, LEVELS)
-for which, series in (("others kept", kept), ("all learned", learned)):
-    for m, (mean, error) in series.items():
-        still_dial.add(which, m, mean, error)
-widgets.still(
-    still, "Others kept: from 37 % at m = 1 down to less than 1 % at m = 4096. All learned: a few per cent at most."
-)
+# %%
+lesson.shift_by_batch_size(kept, learned)
 
 # %% [markdown]
 # **Explain.** With $m = 1$ the climb's direction is the example's own, and it costs the example exactly rho $\lVert x\rVert$ of its margin: an attack, carried out in the weights (lesson 00). With many examples the climb follows their *mean* gradient.
@@ -616,7 +442,7 @@ widgets.still(
 #
 # And if all weights are learned, hardly anything happens at any $m$: SAM makes *all* weights larger, the weak ones too, because then a kick of length rho turns them less. Their **ratio** is what decides, and it moves by a few per cent.
 # In this model the strong effect needs both: a small batch, and weak weights that stay where they are. That is a statement about the model. On the digits, a climb shared by 128 images
-# makes no weaker network than a climb for each (lesson 05). A network is not this model.
+# makes no weaker network than a climb for each (lesson 06). A network is not this model.
 #
 # ## 5 · Two radii, a small price, and where it fails
 #
@@ -637,58 +463,26 @@ widgets.still(
 # %%
 lesson.bet_on_the_price.ask()
 
-# %% tags=["hide-input"]
-from samlib.course.lessons.robust_and_non_robust_features.radii import derived_eps, equivalent_eps, reported_eps
-
-radii = np.geomspace(0.05, 2, 25)  # in units of one weak feature's weight
-curves = {
-    "reported, 2/3": [reported_eps(eta, rho) for rho in radii],
-    "A": [derived_eps(eta, d, rho) for rho in radii],
-    "F1": [rho / d for rho in radii],
-    "J, m = 1": [equivalent_eps(p, eta, d, 2 * eta * rho, "J") for rho in radii],
-}
-points = {(f"m = {m}", rho): run for m, runs in small.items() for rho, run in zip((0.1, 0.3), runs, strict=True)}
+# %%
 step = np.geomspace(0.03, 1, 12)
 rise = toy.clean_error(standard + step, p, eta, d) - toy.clean_error(standard, p, eta, d)
 fall = toy.attacked_error(standard, p, eta, d, 0.1) - toy.attacked_error(standard + step, p, eta, d, 0.1)
-
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 3.9)
-left, right = still.subplots(1, 2)
-for (name, curve), style in zip(curves.items(), ("grey", "blue", "green", "orange"), strict=True):
-    left.loglog(radii, curve, label=name, linewidth=1.9, **{**plots.STYLES[style], "marker": None})
-for (name, rho), (mean, error) in points.items():
-    found = eta * (1 - 1 / (1 + np.array([mean - error, mean, mean + error]) / 100))
-    look = {"m = 1": "*", "m = 16": "P"}[name]
-    bar = np.abs(found[[0, 2]] - found[1])[:, None]
-    label = f"trained, {name}" if rho == 0.3 else None
-    left.errorbar(rho / (2 * eta), found[1], bar, fmt=look, color="black", markersize=9, capsize=3, label=label)
-left.set(xlabel="rho, in units of one weak feature's weight", ylabel="eps of AT with the same w_1", ylim=(3e-6, 4))
-left.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
-right.loglog(step, 100 * rise, label="clean error rises", linewidth=1.9, **plots.STYLES["grey"])
-right.loglog(step, 100 * fall, label="attacked error falls (eps 0.1)", linewidth=1.9, **plots.STYLES["blue"])
-right.set(xlabel="step of w_1 away from w*", ylabel="percentage points")
-right.legend(frameon=False, fontsize=9, loc="lower right")
-for panel in (left, right):
-    plots.plain_decades(panel.xaxis)
-    plots.plain_decades(panel.yaxis)
-still.subplots_adjust(left=0.12, right=0.99, top=0.97, bottom=0.14, wspace=0.33)
-widgets.still(
-    still, "Left: four relations of eps and rho, orders of magnitude apart. Right: the fall is far above the rise."
-)
+lesson.radii_and_price(small, step, rise, fall)
 
 # %%
 slopes = [np.polyfit(np.log(step[:6]), np.log(v[:6]), 1)[0] for v in (rise, fall)]
-assert abs(slopes[0] - 2) < 0.1
-assert abs(slopes[1] - 1) < 0.1
 print(f"slopes in the picture on the right: {slopes[0]:.2f} for the price, {slopes[1]:.2f} for the gain")
-same = equivalent_eps(p, eta, d, 0.3, "J")
+same = lesson.equivalent_eps(p, eta, d, 0.3, "J")
 options = {"batch_size": 256, "steps": 200, "seeds": range(3), "learn_others": True}
-ratio = train_classifier(p, eta, d, eps=same, **options) / train_classifier(p, eta, d, **options)
-mean, error = summary(100 * (ratio.numpy() - 1))
-assert abs(mean - own) < 4 * error + 1
+at, st = (lesson.train_classifier(p, eta, d, eps=eps, **options) for eps in (same, 0.0))
+mean, error = lesson.summary(100 * (at / st - 1).numpy())
 print(f"AT trained with eps = {same:.3f}: w_1 changes by {mean:.1f} ± {error:.1f} %")
 print(f"SAM, rho = 0.3, m = 1: {own:.1f} % (J), trained {kept[1][0]:.1f} ± {kept[1][1]:.1f} %")
+
+# %% tags=["guard"]
+assert abs(slopes[0] - 2) < 0.1
+assert abs(slopes[1] - 1) < 0.1
+assert abs(mean - own) < 4 * error + 1
 
 # %% [markdown]
 # **Explain.** *Left:* at the same rho, the equivalent eps differs by powers of ten between definitions. The whole-loss curves go with rho² (slope 2), those with a worst case for each example with rho (slope 1).
@@ -707,19 +501,22 @@ print(f"SAM, rho = 0.3, m = 1: {own:.1f} % (J), trained {kept[1][0]:.1f} ± {kep
 # Exchange $w$ and $x$, and one line becomes the other. So they are dual; they are not the same. AT can make its loss smaller by changing $w$, since $\lVert w\rVert$ stands in it. SAM cannot change $\lVert x\rVert$; it can only make $w\cdot x$ larger, and does: doubling $w$ halves the effect of rho, and leaves that of eps as it was.
 
 # %%
+import torch
+
 x, y = toy.sample(2000, p, eta, d, torch.Generator().manual_seed(0))
 w = torch.cat([torch.tensor([standard]), torch.ones(d)]).float()
+shares = {}
 for scale in (1, 2):
     margin = y * (x @ (scale * w))
     sam, attack = (margin - 0.5 * x.norm(dim=1)), (margin - 0.5 * (scale * w).norm())
-    shares = [100 * (v < 0).float().mean().item() for v in (margin, sam, attack)]
-    print(f"w times {scale}: errs in {shares[0]:.1f} %; with rho = 0.5", end=" ")
-    print(f"in {shares[1]:.1f} %; with l_2 eps = 0.5 in {shares[2]:.1f} %")
-    if scale == 1:
-        once = shares
-assert shares[0] == once[0]
-assert abs(shares[2] - once[2]) < 0.15
-assert shares[1] < once[1] - 0.5
+    shares[scale] = [100 * (v < 0).float().mean().item() for v in (margin, sam, attack)]
+    print(f"w times {scale}: errs in {shares[scale][0]:.1f} %; with rho = 0.5", end=" ")
+    print(f"in {shares[scale][1]:.1f} %; with l_2 eps = 0.5 in {shares[scale][2]:.1f} %")
+
+# %% tags=["guard"]
+assert shares[2][0] == shares[1][0]
+assert abs(shares[2][2] - shares[1][2]) < 0.15
+assert shares[2][1] < shares[1][1] - 0.5
 
 # %% [markdown]
 # ### Where it fails

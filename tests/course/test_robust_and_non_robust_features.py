@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from scipy.optimize import brentq, minimize_scalar
 
 from samlib import toy
-from samlib.course import plots
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
-from samlib.course.lessons.robust_and_non_robust_features import exercises as lesson
-from samlib.course.lessons.robust_and_non_robust_features import leading
+from samlib.course.lessons import robust_and_non_robust_features as lesson
+from samlib.course.lessons.robust_and_non_robust_features import leading, pictures
 
 matplotlib.use("agg")
 
@@ -185,7 +184,7 @@ def test_the_questions_figures():
 
 
 def test_two_features_crosses_what_the_standard_classifier_misreads():
-    picture = plots.TwoFeatures(Figure())
+    picture = pictures.VotesAndErrors(Figure())
     robust, votes, y = np.array([1.0, 1.0, -1.0]), np.array([3.0, -5.0, 5.0]), np.array([1.0, 1.0, -1.0])
     w = np.array([0.0, 10.0])
     errors = {"ST": np.array([10.0, 5.0]), "AT": np.array([20.0, 6.0])}
@@ -197,7 +196,7 @@ def test_two_features_crosses_what_the_standard_classifier_misreads():
 
 
 def test_lean_shows_a_chord_only_where_there_is_one():
-    picture = plots.Lean(Figure(), {"A": "blue", "B": "orange"})
+    picture = pictures.OptimumShift(Figure(), {"A": "blue", "B": "orange"})
     w = np.array([0.0, 5.0, 10.0])
     points = {"standard": (5.0, 1.0), "optimum": (6.0, 2.0)}
     picture.show(w, np.array([9.0, 1.0, 5.0]), np.array([12.0, 2.0, 6.0]), points, (3.0, 9.0), "A")
@@ -211,7 +210,7 @@ def test_lean_shows_a_chord_only_where_there_is_one():
 
 
 def test_the_sign_map_tells_up_from_down_from_nothing():
-    picture = plots.SignMap(Figure(), [0.1, 0.2], [1, 2])
+    picture = pictures.ShiftMap(Figure(), [0.1, 0.2], [1, 2])
     picture.show(np.array([[-2.0, 0.0], [3.0, np.nan]]), np.array([[-2.0, 0.0], [3.0, 5.0]]), 0, 1, "B")
     red, _, blue, _ = picture.mesh.to_rgba(picture.mesh.get_array()).reshape(4, 4).T
     assert blue[0] > red[0]  # purple
@@ -224,7 +223,7 @@ def test_the_sign_map_tells_up_from_down_from_nothing():
 
 def test_the_dial_shows_each_point_with_its_error():
     figure = Figure()
-    picture = plots.Dial(figure.subplots(), {"kept": "blue"}, {"exact": 37.0})
+    picture = pictures.ShiftByBatchSize(figure.subplots(), {"kept": "blue"}, {"exact": 37.0})
     picture.add("kept", 16, 11.0, 2.0)
     _, _, (bar,) = picture.ax.containers[0]
     assert bar.get_segments()[0].tolist() == [[16.0, 9.0], [16.0, 13.0]]

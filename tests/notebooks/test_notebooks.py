@@ -183,7 +183,6 @@ NOT_YET = [
     "02_perturbing_the_parameters",
     "04_is_it_real",
     "05_one_layer_two_spaces",
-    "07_robust_and_non_robust_features",
 ]
 each_bare_lesson = pytest.mark.parametrize(
     "source", [path for path in SOURCES if path.stem not in NOT_YET], ids=lambda path: path.stem
