@@ -68,8 +68,8 @@ def text_size(text: Text) -> tuple[float, float]:
 def grey(pixels: np.ndarray) -> np.ndarray:
     """An image of ink, 0 to 1, as RGB: ink is dark. What is blacker than ink is orange, whiter than paper blue."""
     shown = np.repeat(1 - np.clip(pixels, 0, 1)[..., None], 3, axis=-1)
-    shown[pixels > 1 + 1e-6] = rgb(style.AT.color)
-    shown[pixels < -1e-6] = rgb("#56B4E9")
+    shown[pixels > 1 + 1e-6] = rgb(style.BLACKER)
+    shown[pixels < -1e-6] = rgb(style.WHITER)
     return shown
 
 

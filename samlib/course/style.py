@@ -28,13 +28,15 @@ INK, QUIET, RULE, PAPER = "#222222", "#666666", "#dddddd", "#ffffff"
 SHADE = "#efefef"  # of a region: misclassified, out of reach
 PALE = "#e4e4e4"  # what was before, the empty part of a bar
 EDGE = "#a8a8a8"  # of a tile
+AXIS = "#999999"
+BLACKER, WHITER = "#D55E00", "#56B4E9"  # than any pixel of an image can be
 TEXT, CAPTION = 9.0, 11.0  # points
 MARGIN = 14  # pixels of the page
 
 # Okabe and Ito's colours, told apart by colour-blind readers too, each with a line style and a marker of its own.
 
 
-@dataclass
+@dataclass(eq=False)
 class Look:
     """How something is drawn wherever it appears: its colour, a darker one for words, its line and its marker."""
 
@@ -81,7 +83,7 @@ SETTINGS: dict[str, Any] = {
     "axes.labelcolor": QUIET,
     "axes.labelsize": TEXT,
     "axes.titlesize": TEXT,
-    "axes.edgecolor": "#999999",
+    "axes.edgecolor": AXIS,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -90,8 +92,8 @@ SETTINGS: dict[str, Any] = {
     "axes.grid": False,
     "grid.color": RULE,
     "grid.linewidth": 0.8,
-    "xtick.color": "#999999",
-    "ytick.color": "#999999",
+    "xtick.color": AXIS,
+    "ytick.color": AXIS,
     "xtick.labelcolor": QUIET,
     "ytick.labelcolor": QUIET,
     "xtick.labelsize": TEXT,

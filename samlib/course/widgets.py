@@ -124,13 +124,15 @@ def choices(control: ipywidgets.Widget) -> list[Any]:
 
 # One column of labels, whatever the control: ipywidgets puts that of toggle buttons elsewhere.
 _COLUMN = """<style>
-.samlib-controls .widget-inline-hbox { align-items: center; }
-.samlib-controls .widget-inline-hbox > .widget-label {
-  flex: 0 0 17em; width: 17em; max-width: 17em; text-align: right; line-height: 1.3; white-space: normal; }
-.samlib-controls .widget-toggle-buttons > .widget-label { align-self: center; margin-top: 0; padding-top: 0; }
+.samlib-controls > * { height: auto; min-height: 30px; overflow: visible; }
+.samlib-controls > .widget-inline-hbox, .samlib-controls > .widget-toggle-buttons {
+  display: flex; align-items: center; max-width: 100%; }
+.samlib-controls > * > .widget-label {
+  flex: 0 0 20em; height: auto; text-align: right; line-height: 1.3; white-space: normal; }
+.samlib-controls .widget-readout { overflow: visible; white-space: nowrap; }
 </style>"""
-_LABEL = {"description_width": "17em"}
-_ROW = {"width": "40em"}
+_LABEL = {"description_width": "20em"}
+_ROW = {"width": "44em"}
 
 
 def _column(controls: Iterable[ipywidgets.Widget]) -> ipywidgets.VBox:

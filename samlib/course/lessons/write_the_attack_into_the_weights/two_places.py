@@ -144,7 +144,7 @@ class HeroPicture:
             text(637, top + 108, words, ha="center")
             arrow((670, top + 59), (704, top + 59), look.color)
         text(637, first + 14, "change of the\nfeatures", ha="center", quiet=True, va="bottom", linespacing=1.15)
-        text(637, (first + second) // 2 + 57, "=", ha="center", fontsize=1.5 * style.CAPTION, rotation=90, va="center")
+        text(637, (first + second) // 2 + 57, "=", ha="center", fontsize=style.CAPTION * 1.5, rotation=90, va="center")
         self.answer = text(826, first - 26, bold=True, fontsize=style.CAPTION, ha="right")
         for k in range(10):
             text(self.BARS - 8, self._bar_top(k) + 14, str(k), ha="right", quiet=True)
