@@ -54,9 +54,10 @@ x_train, x_test = x_train.double(), x_test.double()  # 64 bits: small difference
 for name, net in nets.items():
     right = samlib.accuracy(net.double(), x_test, y_test)
     print(f"{name}: {100 * right:.1f} % of the test digits are right")
-weights = sum(p.numel() for p in nets["SGD"].parameters())
-assert weights == 5962
-print("weights and biases in each:", weights)
+print("weights and biases in each:", sum(p.numel() for p in nets["SGD"].parameters()))
+
+# %% tags=["guard"]
+assert sum(p.numel() for p in nets["SGD"].parameters()) == 5962
 
 # %% [markdown]
 # ### Predict
@@ -64,7 +65,7 @@ print("weights and biases in each:", weights)
 # A climb looks for the worst direction. A cheaper idea: throw dice, try twenty directions at random, and keep the worst of them.
 
 # %%
-from samlib.course.lessons.perturbing_the_parameters import exercises as lesson
+from samlib.course.lessons import perturbing_the_parameters as lesson
 
 lesson.bet_on_random.ask()
 
@@ -78,56 +79,9 @@ lesson.bet_on_random.ask()
 # directions. SGD is grey, with a circle at rho; SAM is blue, with a square. Both scales of height are logarithmic: each grey line on the right is ten times the one below.
 # (A rise below 0.00001 is drawn at 0.00001.)
 
-# %% tags=["hide-input"]
-import numpy as np
-import torch
-from samlib.sharpness import along, find_worst_case
-
-RHOS, KINDS, SHARES = [0.01, 0.05, 0.1, 0.2, 0.4, 0.8], ["random", "1 step", "20 steps"], np.linspace(0, 1, 17)
-
-
-def random_directions(net, count=20):
-    """Directions of length 1, uniform on the sphere, each as a change of every parameter by name."""
-    generator, parameters = torch.Generator().manual_seed(0), dict(net.named_parameters())
-    for _ in range(count):
-        drawn = {n: torch.randn(p.shape, generator=generator).to(p.dtype) for n, p in parameters.items()}
-        length = torch.cat([d.flatten() for d in drawn.values()]).norm()
-        yield {n: d / length for n, d in drawn.items()}
-
-
-# %% tags=["hide-input"]
-WAYS = {}  # (network, kind, rho) -> losses at the distances rho * SHARES
-for name, net in nets.items():
-    ends = torch.stack([along(net, x_train, y_train, d, [0.0, *RHOS]) for d in random_directions(net)])
-    best = list(random_directions(net))[int(ends[:, -2].argmax())]  # the worst of the twenty at rho = 0.4
-    for rho in RHOS:
-        WAYS[name, "random", rho] = along(net, x_train, y_train, best, rho * SHARES).numpy()
-        for steps in (1, 20):
-            delta = find_worst_case(net, x_train, y_train, rho, steps).delta
-            kind = f"{steps} step{'s' if steps > 1 else ''}"
-            WAYS[name, kind, rho] = along(net, x_train, y_train, delta, SHARES).numpy()
-
-# %% tags=["hide-input"]
-from samlib.course import plots, widgets
-
-figure = widgets.figure(8.4, 3.6)
-LOOKS = {"SGD": "grey", "SAM": "blue"}
-slopes = plots.SharpnessCurves(figure, LOOKS, KINDS)
-
-
-def look(rho, kind, ways=WAYS, slopes=slopes, kinds=tuple(KINDS), shares=SHARES):
-    rises = {n: [ways[n, k, rho].max() - ways[n, k, rho][0] for k in kinds] for n in ("SGD", "SAM")}
-    slopes.show(rho, kind, {n: (rho * shares, ways[n, kind, rho]) for n in rises}, rises)
-    said = ", ".join(f"{n} by {rise[kinds.index(kind)]:.5f}" for n, rise in rises.items())
-    return f"Within rho {rho:g}, direction {kind}, the loss rises: {said}."
-
-
-# %% tags=["hide-input"]
-controls = {
-    "rho": widgets.choice_slider("rho: radius in weight space", RHOS, 0.1),
-    "kind": widgets.toggle("direction", KINDS, "random"),
-}
-widgets.live(figure, look, controls)
+# %%
+losses = lesson.losses_on_the_way(nets, x_train, y_train)
+lesson.loss_within_rho(losses)
 
 # %% [markdown]
 # ### Explain
@@ -140,56 +94,39 @@ widgets.live(figure, look, controls)
 # - **Within rho = 0.01, it is the sharper one.** Keep that in mind for section 3.
 
 # %%
-rise = {key: losses.max() - losses[0] for key, losses in WAYS.items()}
+from samlib.sharpness import find_worst_case, worst_case
+
 for rho in (0.01, 0.4):
-    for name in nets:
-        print(f"rho {rho:<4} {name}:", *(f"{k} {rise[name, k, rho]:.6f}  " for k in KINDS))
+    for name, net in nets.items():
+        found = {"random": lesson.rise(losses[name, "random", rho])}
+        found |= {kind: worst_case(net, x_train, y_train, rho, n) for kind, n in (("1 step", 1), ("20 steps", 20))}
+        print(f"rho {rho:<4} {name}:", *(f"{kind} {rise:.6f}  " for kind, rise in found.items()))
+
+# %% tags=["guard"]
+rise = {key: lesson.rise(values) for key, values in losses.items()}
 assert rise["SGD", "20 steps", 0.4] > 100 * rise["SGD", "random", 0.4]
 assert rise["SGD", "20 steps", 0.4] > 10 * rise["SGD", "1 step", 0.4]
 assert rise["SGD", "20 steps", 0.4] > 5 * rise["SAM", "20 steps", 0.4]
 assert rise["SGD", "20 steps", 0.01] < rise["SAM", "20 steps", 0.01]
-assert WAYS["SAM", "1 step", 0.4][0] > WAYS["SGD", "1 step", 0.4][0]
+assert losses["SAM", "1 step", 0.4][0] > losses["SGD", "1 step", 0.4][0]
 
 # %% [markdown]
 # The same as a still picture: the three directions at rho = 0.4.
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 3.0)
-for panel, kind in zip(still.subplots(1, 3, sharey=True), KINDS, strict=True):
-    for name, style in LOOKS.items():
-        look_ = {**plots.STYLES[style], "marker": None}
-        panel.semilogy(0.4 * SHARES, WAYS[name, kind, 0.4], label=name, **look_)
-    panel.set(xlabel="distance from the weights", title=kind)
-    panel.title.set_fontsize(10)
-still.axes[0].set_ylabel("mean training loss")
-still.axes[0].legend(frameon=False, loc="upper left")
-plots.plain_decades(still.axes[0].yaxis)
-still.subplots_adjust(left=0.08, right=0.99, top=0.9, bottom=0.18, wspace=0.08)
-widgets.still(
-    still,
-    "Loss of two networks up to distance 0.4. Random: both level, SAM's higher. One step: both rise a little. Twenty "
-    "steps: SGD's rises far above SAM's.",
-)
+# %%
+lesson.three_directions(losses)
 
 # %% [markdown]
 # And the loss after each of the 20 steps. The first step leads SGD's network about as high as SAM's. The next four find most of what
 # there is to find, and the other fifteen add little.
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 2.9)
-panel = still.subplots()
-path = {name: find_worst_case(net, x_train, y_train, 0.4, 20).losses for name, net in nets.items()}
-for name, style in LOOKS.items():
-    panel.semilogy(path[name], label=name, markersize=4, **plots.STYLES[style])
-panel.set(xlabel="steps of the climb, rho = 0.4", ylabel="mean training loss", xticks=range(0, 21, 2))
-panel.legend(frameon=False)
-plots.plain_decades(panel.yaxis)
-still.subplots_adjust(left=0.08, right=0.99, top=0.97, bottom=0.17)
+# %%
+path = {name: find_worst_case(net, x_train, y_train, rho=0.4, steps=20).losses for name, net in nets.items()}
+lesson.loss_after_each_step(path)
+
+# %% tags=["guard"]
 assert path["SGD"][5] > 0.7 * path["SGD"][20] > 5 * path["SGD"][1]
 assert abs(path["SGD"][1] - path["SAM"][1]) < 0.2 * path["SAM"][1]
-widgets.still(
-    still, "Loss over 20 steps of a climb: SGD's rises steeply over the first five, SAM's slowly and stays far below."
-)
 
 # %% [markdown]
 # ## 2 · SAM in a dozen lines
@@ -209,11 +146,14 @@ widgets.still(
 
 
 # %%
+import numpy as np
+
+
 def steepness(u):
     return 1 + 4 * (u - 1) ** 2
 
 
-def slope(w):
+def gradient(w):
     u, v = w
     return np.array([4 * (u - 1) * v**2, steepness(u) * v])
 
@@ -221,9 +161,9 @@ def slope(w):
 def train_in_the_valley(rho, steps=200, step_size=0.02):
     path, tops = [np.array([-1.0, 0.8])], []
     for _ in range(steps + 1):
-        gradient = slope(path[-1])
-        tops.append(path[-1] + rho * gradient / max(np.linalg.norm(gradient), 1e-12))
-        path.append(path[-1] - step_size * slope(tops[-1]))
+        uphill = gradient(path[-1])
+        tops.append(path[-1] + rho * uphill / max(np.linalg.norm(uphill), 1e-12))
+        path.append(path[-1] - step_size * gradient(tops[-1]))
     return np.array(path), np.array(tops)
 
 
@@ -234,28 +174,9 @@ lesson.bet_on_the_valley.ask()
 # **Move** `steps` from 0 to 200, first with rho = 0, which is SGD, then with a larger `rho`. Along each grey line the loss is the same; the
 # dotted green line is the floor.
 
-# %% tags=["hide-input"]
-VALLEY = {rho: train_in_the_valley(rho) for rho in (0.0, 0.05, 0.1, 0.2, 0.4)}
-u, v = np.linspace(-1.3, 1.5, 90), np.linspace(-0.7, 1.0, 60)
-height = 0.5 * steepness(u) * v[:, None] ** 2
-scene = widgets.figure(8.4, 4.0)
-floor = plots.Valley(scene.add_axes([0.08, 0.13, 0.9, 0.79]), u, v, height)
-
-
-def walk(rho, steps, valley=VALLEY, floor=floor):
-    path, tops = valley[rho]
-    (a, b), name = path[steps], f"SAM, rho = {rho:g}" if rho else "SGD"
-    steep = 1 + 4 * (a - 1) ** 2
-    floor.show(path[: steps + 1], tops[steps], f"{name}, {steps} steps: walls of steepness {steep:.1f}")
-    return f"{name} after {steps} steps is at u = {a:.2f}, v = {b:.2f}, where the valley's walls have steepness {steep:.1f}."
-
-
-# %% tags=["hide-input"]
-controls = {
-    "rho": widgets.choice_slider("rho: climb in weight space", [("0 (SGD)", 0.0), 0.05, 0.1, 0.2, 0.4], 0.0),
-    "steps": widgets.choice_slider("steps of training", [0, 1, 2, 5, 10, 20, 50, 100, 200], 20),
-}
-widgets.live(scene, walk, controls)
+# %%
+paths = {rho: train_in_the_valley(rho) for rho in (0.0, 0.05, 0.1, 0.2, 0.4)}
+lesson.training_in_the_valley(paths, steepness)
 
 # %% [markdown]
 # **Explain.** SGD walks down to the nearest point of the floor and stays there: the gradient is zero. SAM is never done. From the
@@ -264,54 +185,44 @@ widgets.live(scene, walk, controls)
 # least steep. A larger rho looks further up, and drifts faster.
 
 # %%
-for rho, (path, _) in VALLEY.items():
-    u_end = path[200][0]
-    print(f"rho {rho:<4}  after 200 steps at u = {u_end:5.2f}, steepness {steepness(u_end):4.1f}")
-walls = [steepness(path[200][0]) for path, _ in VALLEY.values()]
+for rho, (path, _) in paths.items():
+    u = path[200][0]
+    print(f"rho {rho:<4}  after 200 steps at u = {u:5.2f}, steepness {steepness(u):4.1f}")
+
+# %% tags=["guard"]
+walls = [steepness(path[200][0]) for path, _ in paths.values()]
 assert walls == sorted(walls, reverse=True)
 assert walls[0] > 10 * walls[-1]
-assert all(abs(path[200][1]) < 0.1 for path, _ in VALLEY.values())
+assert all(abs(path[200][1]) < 0.1 for path, _ in paths.values())
 
 # %% [markdown]
 # Still: SGD and SAM with rho = 0.2, both after 100 steps. SAM's hops are so close together that they fill a band.
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 3.4)
-for panel, rho in zip(still.subplots(1, 2), (0.0, 0.2), strict=True):
-    path, tops = VALLEY[rho]
-    name = f"SAM, rho = {rho:g}" if rho else "SGD"
-    plots.Valley(panel, u, v, height).show(
-        path[:101], tops[100], f"{name}: walls of steepness {steepness(path[100][0]):.1f}"
-    )
-still.subplots_adjust(left=0.08, right=0.975, top=0.92, bottom=0.15, wspace=0.25)
-widgets.still(
-    still,
-    "SGD went straight down to the floor and stopped at the left. SAM zigzags along the floor and has come further "
-    "right; its climb points up the wall.",
-)
+# %%
+lesson.sgd_and_sam_in_the_valley(paths, steepness)
 
 # %% [markdown]
 # For a real network nothing is new: all its weights are one vector. `samlib.SAM` wraps an optimizer of torch. Here only its climb,
 # and the way back:
 
 # %%
+import torch
 import torch.nn.functional as F
-
-
-def flat(tensors):
-    return torch.cat([t.detach().flatten() for t in tensors])
-
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 net = samlib.mlp(hidden=(48, 48), mean=0.0, std=1.0).double()
-before = flat(net.parameters())
+before = parameters_to_vector(net.parameters()).detach()
 optimizer = samlib.SAM(torch.optim.SGD(net.parameters(), lr=0.1), rho=0.4)
 F.cross_entropy(net(x_train[:128]), y_train[:128]).backward()
 optimizer.first_step()  # up, along the gradient
-moved = float((flat(net.parameters()) - before).norm())
+moved = (parameters_to_vector(net.parameters()) - before).norm().item()
 optimizer.restore()  # and back
+same = torch.equal(parameters_to_vector(net.parameters()), before)
+print(f"the weights moved by {moved:.6f} in all; back where they were, bit for bit: {same}")
+
+# %% tags=["guard"]
 assert abs(moved - 0.4) < 1e-9
-assert torch.equal(flat(net.parameters()), before)
-print(f"the weights moved by {moved:.6f} in all, and are back where they were, bit for bit")
+assert same
 
 # %% [markdown]
 # ### Exercise 1 · Write SAM (medium, 15 minutes)
@@ -334,18 +245,13 @@ def sam_step(model, x, y, optimizer, rho):
 def sam_step(model, x, y, optimizer, rho):
     """model: x (b, 1, 8, 8) -> logits (b, 10); y (b,), int64 -> the loss before the step."""
     weights = list(model.parameters())
+    before = parameters_to_vector(weights).detach()  # all weights below each other
     loss = F.cross_entropy(model(x), y)
-    gradients = torch.autograd.grad(loss, weights)
-    length = torch.cat([g.flatten() for g in gradients]).norm()
-    before = [w.detach().clone() for w in weights]
-    with torch.no_grad():
-        for w, g in zip(weights, gradients, strict=True):
-            w += rho * g / length
+    gradient = parameters_to_vector(torch.autograd.grad(loss, weights))
+    vector_to_parameters(before + rho * gradient / gradient.norm(), weights)  # uphill
     optimizer.zero_grad()
     F.cross_entropy(model(x), y).backward()
-    with torch.no_grad():
-        for w, old in zip(weights, before, strict=True):
-            w.copy_(old)
+    vector_to_parameters(before, weights)  # and back
     optimizer.step()
     return loss.item()
 
@@ -402,46 +308,16 @@ lesson.bet_on_the_meter.ask()
 #
 # Last, make the radius small: 0.01 in absolute units, 0.002 in relative ones.
 
-# %% tags=["hide-input"]
+# %%
 from samlib.duality import rescale
-from samlib.sharpness import worst_case
 
-FACTORS = [0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0]
-RADII = {
-    ("absolute", "large"): 0.4,
-    ("absolute", "small"): 0.01,
-    ("relative", "large"): 0.05,
-    ("relative", "small"): 0.002,
-}
-twins = {a: rescale(nets["SAM"], a) for a in FACTORS}  # the same function, eleven times
-SIZES = {a: [getattr(twin, f"fc{k}").weight.detach().norm().item() for k in (1, 2, 3)] for a, twin in twins.items()}
-SHARP = {}
-for (meter, size), rho in RADII.items():
-    setting = {"rho": rho, "relative": "layer" if meter == "relative" else None}
-    SHARP["SGD", meter, size] = worst_case(nets["SGD"], x_train, y_train, **setting)
-    SHARP["SAM", meter, size] = [worst_case(twin, x_train, y_train, **setting) for twin in twins.values()]
-
-# %% tags=["hide-input"]
-gauge = widgets.figure(8.4, 3.7)
-LAYERS = ["layer 1", "layer 2", "layer 3"]
-dial = plots.Meter(gauge, FACTORS, "SAM", "SGD", LAYERS)
-
-
-def measure(a, meter, size, dial=dial, sharp=SHARP, radii=RADII, sizes=SIZES, factors=tuple(FACTORS)):
-    curve, fixed = sharp["SAM", meter, size], sharp["SGD", meter, size]
-    dial.show(a, curve, fixed, sizes[a], f"{meter} radius, rho = {radii[meter, size]:g}")
-    now = curve[factors.index(a)]
-    who = "SAM's" if now > fixed else "SGD's"
-    return f"{meter}, rho {radii[meter, size]:g}, a {a:g}: SAM {now:.4f}, SGD {fixed:.4f}; {who} looks sharper."
-
-
-# %% tags=["hide-input"]
-controls = {
-    "a": widgets.choice_slider("a: factor of the rescaling", FACTORS, 1.0),
-    "meter": widgets.toggle("meter: units of rho", ["absolute", "relative"], "absolute"),
-    "size": widgets.toggle("radius", ["large", "small"], "large"),
-}
-widgets.live(gauge, measure, controls)
+twins = {a: rescale(nets["SAM"], a) for a in lesson.FACTORS}  # the same function, eleven times
+sharpness = {}
+for (units, size), rho in lesson.RADII.items():
+    setting = {"rho": rho, "relative": "layer" if units == "relative" else None}
+    sharpness["SGD", units, size] = worst_case(nets["SGD"], x_train, y_train, **setting)
+    sharpness["SAM", units, size] = [worst_case(twin, x_train, y_train, **setting) for twin in twins.values()]
+lesson.sharpness_of_one_function(twins, sharpness)
 
 # %% [markdown]
 # ### Explain
@@ -460,38 +336,32 @@ widgets.live(gauge, measure, controls)
 # %%
 logits = nets["SAM"](x_test)
 change = max((twin(x_test) - logits).abs().max().item() for twin in twins.values())
-large, rival = SHARP["SAM", "absolute", "large"], SHARP["SGD", "absolute", "large"]
-assert change < 1e-10
-assert max(large) > 100 * min(large)
-assert min(large[:2] + large[-2:]) > rival > large[FACTORS.index(1.0)]
+large = sharpness["SAM", "absolute", "large"]
 print(f"largest change of a logit: {change:.0e}")
 print(f"sharpness within rho = 0.4, absolute: from {min(large):.3f} to {max(large):.1f}")
 
 # %%
-for meter, size in RADII:
-    sam, sgd = SHARP["SAM", meter, size], SHARP["SGD", meter, size]
-    assert (sam[FACTORS.index(1.0)] < sgd) == (size == "large")
-    assert meter == "absolute" or max(sam) < 1.001 * min(sam)
 for name, net in nets.items():
     gradients = torch.autograd.grad(F.cross_entropy(net(x_train), y_train), list(net.parameters()))
-    print(f"{name}: at the end of training the gradient is {flat(gradients).norm():.4f} long")
+    print(f"{name}: at the end of training the gradient is {parameters_to_vector(gradients).norm():.4f} long")
+
+# %% tags=["guard"]
+rival = sharpness["SGD", "absolute", "large"]
+assert change < 1e-10
+assert max(large) > 100 * min(large)
+assert min(large[:2] + large[-2:]) > rival > large[lesson.FACTORS.index(1.0)]
+assert large[lesson.FACTORS.index(0.2)] > 50 * large[lesson.FACTORS.index(1.0)]
+for units, size in lesson.RADII:
+    sam, sgd = sharpness["SAM", units, size], sharpness["SGD", units, size]
+    assert (sam[lesson.FACTORS.index(1.0)] < sgd) == (size == "large")
+    assert units == "absolute" or max(sam) < 1.001 * min(sam)
 
 # %% [markdown]
 # The same as still pictures, for a = 0.2: two meters and two radii. The curve of SAM's twins is flat with the relative meter, and it lies below SGD's
 # line where the radius is large, above it where the radius is small.
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 6.2)
-for panel, (meter, size) in zip(still.subplots(2, 2).flat, RADII, strict=True):
-    curve = plots.Rescaled(panel, FACTORS, "SAM", "SGD")
-    title = f"{meter}, {size} radius: rho = {RADII[meter, size]:g}"
-    curve.show(0.2, SHARP["SAM", meter, size], SHARP["SGD", meter, size], title)
-still.subplots_adjust(left=0.11, right=0.99, top=0.95, bottom=0.08, wspace=0.3, hspace=0.36)
-widgets.still(
-    still,
-    "Absolute: SAM's sharpness falls and rises again with a. Relative: it does not change. Below SGD's at a = 1 for the "
-    "large radius, above it for the small one.",
-)
+# %%
+lesson.sharpness_in_four_balls(sharpness)
 
 # %% [markdown]
 # And the pixels? A change of the weights that no logit sees, no attack sees either. Here is the robust accuracy on the test digits at l_inf
@@ -499,11 +369,12 @@ widgets.still(
 
 # %%
 robust = {a: samlib.robust_accuracy(twins[a], x_test, y_test, 0.125) for a in (1.0, 0.2)}
-assert abs(robust[1.0] - robust[0.2]) < 0.002
-assert large[FACTORS.index(0.2)] > 50 * large[FACTORS.index(1.0)]
 for a, share in robust.items():
-    sharp = large[FACTORS.index(a)]
+    sharp = large[lesson.FACTORS.index(a)]
     print(f"a = {a:g}: robust accuracy {100 * share:.1f} %, sharpness within 0.4 (absolute) {sharp:.2f}")
+
+# %% tags=["guard"]
+assert abs(robust[1.0] - robust[0.2]) < 0.002
 
 # %% [markdown]
 # ### Exercise 3 · A climb that no disguise fools (hard, 10 minutes)
@@ -544,34 +415,9 @@ lesson.bet_on_the_shares.ask()
 # %% [markdown]
 # **Move** `a` to both ends, for a climb in absolute units; then in relative ones. A bar is the layer's share of rho².
 
-# %% tags=["hide-input"]
-from samlib.sharpness import ascent_shares
-
-PARTS = {
-    (name, a, meter): list(ascent_shares(rescale(net, a), x_train, y_train, relative=relative).values())
-    for name, net in nets.items()
-    for a in FACTORS
-    for meter, relative in (("absolute", None), ("relative", "layer"))
-}
-
-# %% tags=["hide-input"]
-figure_of_shares = widgets.figure(8.4, 3.3)
-bars = plots.Shares(figure_of_shares.add_axes([0.08, 0.1, 0.91, 0.8]), LAYERS, LOOKS, "share of rho² (%)")
-
-
-def share_out(a, meter, parts=PARTS, bars=bars):
-    shares = {name: parts[name, a, meter] for name in ("SGD", "SAM")}
-    bars.show(shares, f"{meter} climb, both networks rescaled by a = {a:g}")
-    said = "; ".join(f"{name} {', '.join(f'{100 * s:.0f} %' for s in found)}" for name, found in shares.items())
-    return f"Shares of the three layers in a climb measured in {meter} units, a = {a:g}: {said}."
-
-
-# %% tags=["hide-input"]
-controls = {
-    "a": widgets.choice_slider("a: factor of the rescaling", FACTORS, 1.0),
-    "meter": widgets.toggle("climb: units of rho", ["absolute", "relative"], "absolute"),
-}
-widgets.live(figure_of_shares, share_out, controls)
+# %%
+shares = lesson.shares_of_rho(nets, x_train, y_train)
+lesson.share_of_each_layer(shares)
 
 # %% [markdown]
 # **Explain.** At a = 0.1 the first layer takes nearly all of the climb. A layer that is ten times smaller has a gradient that is ten times
@@ -586,29 +432,24 @@ widgets.live(figure_of_shares, share_out, controls)
 # what SAM does for robustness. (In other networks it need not.)
 
 # %%
+from samlib.sharpness import ascent_shares
+
+for name, net in nets.items():
+    moves = [0.4 * share**0.5 for share in ascent_shares(net, x_train, y_train).values()]
+    print(f"{name}, a = 1, rho = 0.4: layers 1, 2 and 3 move by", ", ".join(f"{move:.2f}" for move in moves))
+
+# %% tags=["guard"]
 for name in nets:
     for a, smaller in ((0.1, 0), (10.0, 1)):
-        assert PARTS[name, a, "absolute"][smaller] > 0.97
-    assert np.ptp([PARTS[name, a, "relative"] for a in FACTORS], axis=0).max() < 1e-6
-    moves = [f"{0.4 * share**0.5:.2f}" for share in PARTS[name, 1.0, "absolute"]]
-    print(f"{name}, a = 1, rho = 0.4: layers 1, 2 and 3 move by {', '.join(moves)}")
-assert PARTS["SAM", 1.0, "absolute"][0] > 0.5 > PARTS["SGD", 1.0, "absolute"][0]
+        assert shares[name, a, "absolute"][smaller] > 0.97
+    assert np.ptp([shares[name, a, "relative"] for a in lesson.FACTORS], axis=0).max() < 1e-6
+assert shares["SAM", 1.0, "absolute"][0] > 0.5 > shares["SGD", 1.0, "absolute"][0]
 
 # %% [markdown]
 # Still: the absolute climb for three factors a, and the relative one, whose bars are the same for every a.
 
-# %% tags=["hide-input"]
-still = widgets.figure(8.4, 5.4)
-seen = [("absolute", 0.1), ("absolute", 1.0), ("absolute", 10.0), ("relative", 0.1)]
-for panel, (meter, a) in zip(still.subplots(2, 2).flat, seen, strict=True):
-    shares = {name: PARTS[name, a, meter] for name in nets}
-    plots.Shares(panel, LAYERS, LOOKS, "share of rho² (%)").show(shares, f"{meter} climb, a = {a:g}")
-still.subplots_adjust(left=0.08, right=0.99, top=0.95, bottom=0.06, wspace=0.22, hspace=0.3)
-widgets.still(
-    still,
-    "Absolute climb: at a = 0.1 layer 1 has nearly all, at a = 10 layer 2; at a = 1 layer 1 has most in the SAM network "
-    "only. The relative climb is shared by all three layers.",
-)
+# %%
+lesson.shares_absolute_and_relative(shares)
 
 # %% [markdown]
 # ### How long may the climb be?
@@ -623,39 +464,26 @@ lesson.bet_on_rho.ask()
 # (`python -m samlib results`; lesson 03 says what the attack was). Each dot is one run, each line the mean of ten. On the left is
 # how well a run fits its *training* images, on the right how robust it is on test images.
 
-# %% tags=["hide-input"]
+# %%
 from samlib.course import results
 
 methods = results.load("methods")
-names = ["SGD", "SAM 0.05", "SAM 0.1", "SAM 0.2", "SAM 0.4", "SAM 0.8"]
-still = widgets.figure(8.4, 3.4)
-panels = still.subplots(1, 2)
-for panel, measured in zip(panels, ("training accuracy", "linf 0.125"), strict=True):
-    for i, name in enumerate(names):
-        style = {"SGD": "grey", "SAM 0.8": "orange"}.get(name, "blue")
-        plots.strip(panel, i, [100 * value for value in results.values(methods, name, measured)], style)
-    panel.set_xticks(range(6), ["0 (SGD)", *(name.split()[1] for name in names[1:])])
-    panel.set_xlabel("rho")
-plots.percent_axis(panels[0], "training accuracy (%)")
-plots.percent_axis(panels[1], "robust accuracy, l_inf 0.125 (%)")
-still.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.15, wspace=0.2)
-widgets.still(
-    still,
-    "Up to rho 0.4 all runs fit and robustness rises; at rho 0.8 about half of the runs collapse, the others are best.",
-)
+lesson.runs_at_each_rho(methods)
 
 # %%
 fitted = results.values(methods, "SAM 0.8", "training accuracy")
-robustness = results.values(methods, "SAM 0.8", "linf 0.125")
 best = max(results.values(methods, "SAM 0.4", "linf 0.125"))
+print(f"rho 0.8: {sum(value < 0.9 for value in fitted)} of {len(fitted)} runs collapse;")
+print(f"every other one is more robust than the best of rho 0.4, at {100 * best:.1f} %")
+
+# %% tags=["guard"]
+robustness = results.values(methods, "SAM 0.8", "linf 0.125")
 lost = [value < 0.9 for value in fitted]
 assert 0.3 <= sum(lost) / len(lost) <= 0.7
 assert [value < best for value in robustness] == lost
 assert min(results.values(methods, "SAM 0.4", "training accuracy")) > 0.99
 rivals = results.values(methods, "SGD", "linf 0.125")
 assert min(results.values(methods, "SAM 0.4", "linf 0.125")) > max(rivals)
-print(f"rho 0.8: {sum(lost)} of {len(lost)} runs collapse;")
-print(f"every other one is more robust than the best of rho 0.4, at {100 * best:.1f} %")
 
 # %% [markdown]
 # **Explain.** At rho = 0.8 (orange triangles) about half of the runs never fit their training images: they *collapse*. Each of the others is more robust
@@ -683,12 +511,15 @@ with torch.no_grad():
     single.fc1.weight.mul_(factors[:, None])
     single.fc1.bias.mul_(factors)
     single.fc2.weight.div_(factors)  # what these units send on
+for units, rho in (("layer", 0.05), ("adaptive", 0.8)):
+    was, now = (worst_case(net, x_train, y_train, rho, relative=units) for net in (nets["SAM"], single))
+    print(f"{units}, rho = {rho}: sharpness {was:.3f}, and {now:.3f} with single units rescaled")
+
+# %% tags=["guard"]
 assert (single(x_test) - logits).abs().max() < 1e-10
-for meter, rho in (("layer", 0.05), ("adaptive", 0.8)):
-    was = worst_case(nets["SAM"], x_train, y_train, rho, relative=meter)
-    now = worst_case(single, x_train, y_train, rho, relative=meter)
-    print(f"{meter}, rho = {rho}: sharpness {was:.3f}, and {now:.3f} with single units rescaled")
-    assert now > 2 * was if meter == "layer" else abs(now - was) < 0.01 * was
+for units, rho in (("layer", 0.05), ("adaptive", 0.8)):
+    was, now = (worst_case(net, x_train, y_train, rho, relative=units) for net in (nets["SAM"], single))
+    assert now > 2 * was if units == "layer" else abs(now - was) < 0.01 * was
 
 # %% [markdown]
 # <details>
@@ -706,7 +537,7 @@ for meter, rho in (("layer", 0.05), ("adaptive", 0.8)):
 #
 # </details>
 
-# %% tags=["hide-input"]
+# %%
 seen = {}
 for told in (False, True):
     net = samlib.small_resnet()
@@ -719,8 +550,10 @@ for told in (False, True):
 
     sam.step(closure)
     seen[told] = int(net.bn.num_batches_tracked)
-assert seen == {False: 2, True: 1}
 print(f"(Appendix) batches counted by BatchNorm in one step: {seen[False]} without model=, {seen[True]} with it")
+
+# %% tags=["guard"]
+assert seen == {False: 2, True: 1}
 
 # %% [markdown]
 # ## What you learned

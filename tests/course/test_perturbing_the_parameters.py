@@ -98,7 +98,7 @@ def with_a_state_dict(model, x, y, optimizer, rho):
 @pytest.mark.parametrize(
     "step",
     [
-        solved("perturbing_the_parameters/sam step", "sam_step"),
+        solved("perturbing_the_parameters/sam step", "sam_step", **vars(torch.nn.utils)),
         make_step(),
         make_step(answer="number"),
         make_step(climb=lambda g, rho: [rho * k / (norm(g) + 1e-12) for k in g]),
