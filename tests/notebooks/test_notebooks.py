@@ -180,7 +180,6 @@ def test_cells_are_short_and_the_long_ones_that_only_draw_are_folded(source, fol
 
 # Lessons whose drawing code still stands in folded cells. A lesson that is rewritten takes its line out.
 NOT_YET = [
-    "04_is_it_real",
     "05_one_layer_two_spaces",
 ]
 each_bare_lesson = pytest.mark.parametrize(
