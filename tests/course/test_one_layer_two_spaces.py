@@ -36,7 +36,7 @@ def layer(kappa, angle):
     return axes @ torch.diag(torch.tensor([kappa, 1.0], dtype=torch.float64))
 
 
-# ---- two layers, two kicks -------------------------------------------------------------------------------------------
+# ---- two layers, two steps -------------------------------------------------------------------------------------------
 
 
 def degrees_apart(weight):
@@ -55,7 +55,7 @@ def test_the_widest_angle_is_the_one_that_the_hint_says():
 @pytest.mark.parametrize(
     "answer",
     [
-        solved("one_layer_two_spaces/kicks", "two_layers", layer=layer),
+        solved("one_layer_two_spaces/steps", "two_layers", layer=layer),
         {"same way": layer(5, 0), "apart": layer(4, 75)},
         {"same way": layer(50, 90).float(), "apart": layer(3.9, -75)},
         {"same way": (3 * layer(7, 180)).tolist(), "apart": layer(4, 105).numpy()},
@@ -63,7 +63,7 @@ def test_the_widest_angle_is_the_one_that_the_hint_says():
     ids=["the solution", "by the slider", "float32, the short axis", "lists and arrays"],
 )
 def test_right_layers_are_correct_however_they_are_given(answer):
-    check(lesson.kicks, answer, CORRECT)
+    check(lesson.steps, answer, CORRECT)
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_right_layers_are_correct_however_they_are_given(answer):
     ],
 )
 def test_wrong_layers_are_told_why(changed, words):
-    check(lesson.kicks, {"same way": layer(5, 0), "apart": layer(4, 75)} | changed, WRONG, *words)
+    check(lesson.steps, {"same way": layer(5, 0), "apart": layer(4, 75)} | changed, WRONG, *words)
 
 
 def test_open_layers_are_told_from_wrong_ones():
-    check(lesson.kicks, {"same way": ..., "apart": ...}, NOT_ATTEMPTED)
-    check(lesson.kicks, {"same way": layer(5, 0), "apart": ...}, NOT_ATTEMPTED)
-    check(lesson.kicks, ..., NOT_ATTEMPTED)
-    check(lesson.kicks, {"apart": layer(4, 75)}, WRONG, "keys")
-    check(lesson.kicks, layer(4, 75), WRONG, "dict")
+    check(lesson.steps, {"same way": ..., "apart": ...}, NOT_ATTEMPTED)
+    check(lesson.steps, {"same way": layer(5, 0), "apart": ...}, NOT_ATTEMPTED)
+    check(lesson.steps, ..., NOT_ATTEMPTED)
+    check(lesson.steps, {"apart": layer(4, 75)}, WRONG, "keys")
+    check(lesson.steps, layer(4, 75), WRONG, "dict")
 
 
 # ---- what pixels cannot reach ----------------------------------------------------------------------------------------
@@ -226,116 +226,12 @@ def test_wrong_and_open_eights_are_told_why(trained):
     check(exercise, ..., NOT_ATTEMPTED)
 
 
-# ---- the certificate -------------------------------------------------------------------------------------------------
-
-
-def with_a_loop(W, b, x, y):
-    found = []
-    for image, label in zip(x, y.tolist(), strict=True):
-        scores = W @ image + b
-        ratios = [
-            (scores[label] - scores[j]) / (W[label] - W[j]).norm() for j in range(len(W)) if j != label
-        ]  # each class by itself
-        found.append(max(0.0, float(min(ratios))))
-    return found
-
-
-def by_numpy_radius(W, b, x, y):
-    W, b, x, y = (t.numpy() for t in (W, b, x, y))
-    scores = x @ W.T + b
-    gap = scores[range(len(y)), y][:, None] - scores
-    slope = np.linalg.norm(W[y][:, None] - W, axis=2)
-    slope[range(len(y)), y] = 1
-    ratio = gap / slope
-    ratio[range(len(y)), y] = np.inf
-    return np.maximum(ratio.min(1), 0)
-
-
-@pytest.mark.parametrize(
-    "radius", [solved("one_layer_two_spaces/radius", "radius"), with_a_loop, by_numpy_radius, lesson.exact_radius]
-)
-def test_a_right_radius_is_correct_however_it_is_written(radius):
-    check(lesson.radius, radius, CORRECT)
-
-
-def gaps_and_slopes(W, b, x, y):
-    scores = x @ W.T + b
-    gap = (scores.gather(1, y[:, None]) - scores).scatter(1, y[:, None], torch.inf)
-    return gap, (W[y][:, None] - W).norm(dim=2)
-
-
-def no_clamp(W, b, x, y):
-    gap, slope = gaps_and_slopes(W, b, x, y)
-    return (gap / slope).amin(1)
-
-
-def runner_up(W, b, x, y):
-    gap, slope = gaps_and_slopes(W, b, x, y)
-    return (gap / slope).gather(1, gap.argmin(1, keepdim=True))[:, 0].clamp(min=0)
-
-
-def of_all(change):
-    """A radius from the gaps, the slopes and W by another formula."""
-    return lambda W, b, x, y: change(*gaps_and_slopes(W, b, x, y), W).clamp(min=0)
-
-
-def with_itself(W, b, x, y):
-    scores = x @ W.T + b
-    return ((scores.gather(1, y[:, None]) - scores) / (W[y][:, None] - W).norm(dim=2)).amin(1)
-
-
-@pytest.mark.parametrize(
-    ("radius", "words"),
-    [
-        (no_clamp, ("misread", "return 0")),
-        (runner_up, ("runner-up",)),
-        (of_all(lambda gap, slope, W: gap.amin(1)), ("gaps of logits",)),
-        (of_all(lambda gap, slope, W: (gap / W.norm(dim=1)).amin(1)), ("Divided by ‖W_j‖",)),
-        (of_all(lambda gap, slope, W: (gap / slope**2).amin(1)), ("squared",)),
-        (of_all(lambda gap, slope, W: gap.amin(1) / (2**0.5 * torch.linalg.matrix_norm(W, 2))), ("valid", "√2")),
-        (of_all(lambda gap, slope, W: (gap / slope).amin(1) / 2), ("half",)),
-        (of_all(lambda gap, slope, W: 1.2 * (gap / slope).amin(1)), ("too large",)),
-        (of_all(lambda gap, slope, W: 0.9 * (gap / slope).amin(1)), ("not the largest",)),
-        (with_itself, ("0 / 0",)),
-        (lambda W, b, x, y: lesson.exact_radius(W, 0 * b, x, y), ("if b were 0",)),
-        (lambda W, b, x, y: torch.zeros(len(x)), ("All radii are 0",)),
-        (lambda W, b, x, y: x @ W.T, ("(40, 5)",)),
-        (lambda W, b: 0, ("raised TypeError",)),
-    ],
-)
-def test_a_wrong_radius_is_told_its_symptom(radius, words):
-    check(lesson.radius, radius, WRONG, *words)
-
-
-def test_an_open_radius_is_told_from_a_wrong_one():
-    check(lesson.radius, lambda W, b, x, y: ..., NOT_ATTEMPTED)
-    check(lesson.radius, lambda W, b, x, y: None, NOT_ATTEMPTED)
-    check(lesson.radius, ..., NOT_ATTEMPTED)
-    check(lesson.radius, "half", WRONG, "must be a function")
-
-
-def test_the_exact_radius_is_where_a_class_ties_and_no_nearer():
-    generator = torch.Generator().manual_seed(3)
-    weight, bias, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((4, 6), (4,), (50, 6)))
-    y = (x @ weight.T + bias).argmax(1)
-    found = lesson.exact_radius(weight, bias, x, y)
-    gap, slope = gaps_and_slopes(weight, bias, x, y)
-    j = (gap / slope.clamp(min=1e-12)).argmin(1)
-    normal = weight[y] - weight[j]
-    at_border = x - found[:, None] * normal / normal.norm(dim=1, keepdim=True)
-    margin = gaps_and_slopes(weight, bias, at_border, y)[0].amin(1)
-    assert margin.abs().max() < 1e-9
-    steps = F.normalize(torch.randn(2000, 50, 6, generator=generator, dtype=torch.float64), dim=2)
-    inside = x + 0.999 * found[:, None] * steps
-    assert ((inside @ weight.T + bias).argmax(-1) == y).all()
-
-
 # ---- questions -------------------------------------------------------------------------------------------------------
 
 
 def test_every_question_of_the_lesson_can_be_asked():
     asked = [value for value in vars(lesson).values() if isinstance(value, lesson.Question)]
-    assert len(asked) == 9
+    assert len(asked) == 6
     for one in asked:
         assert one.correct in one.choices
         assert question(one.text, one.choices, one.correct).children

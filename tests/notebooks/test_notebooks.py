@@ -178,22 +178,13 @@ def test_cells_are_short_and_the_long_ones_that_only_draw_are_folded(source, fol
         assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == folded
 
 
-# Lessons whose drawing code still stands in folded cells. A lesson that is rewritten takes its line out.
-NOT_YET = [
-    "05_one_layer_two_spaces",
-]
-each_bare_lesson = pytest.mark.parametrize(
-    "source", [path for path in SOURCES if path.stem not in NOT_YET], ids=lambda path: path.stem
-)
-
-
-@each_bare_lesson
+@each_lesson
 def test_no_cell_is_folded_but_the_set_up(source):
     folded = [cell.source for cell in code_cells(source) if cell.metadata.get("jupyter", {}).get("source_hidden")]
     assert folded == [], "what draws, or only fills a widget, lives in the lesson's room; a widget is one visible line"
 
 
-@each_bare_lesson
+@each_lesson
 def test_a_learner_meets_little_code_in_short_cells(source):
     for folder in ("notebooks", "notebooks/solutions"):
         too_long = [cell.source for cell in code_cells(source, folder) if lines_of(cell) > 15]
@@ -202,7 +193,7 @@ def test_a_learner_meets_little_code_in_short_cells(source):
     assert total <= 130, f"{source.stem} shows {total} lines of code; a lesson shows at most 130"
 
 
-@each_bare_lesson
+@each_lesson
 def test_a_learner_meets_no_assert_that_only_guards_the_text(source):
     teaching = {cell.source for cell in build.read(source).cells if "teaches" in build.tags(cell)}
     bare = [

@@ -1,4 +1,4 @@
-"""The exercises of lesson 05, Why: one layer, two spaces."""
+"""The exercises and questions of lesson 05, One layer, two spaces."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def _judge_two_layers(answer: Mapping[str, Any]) -> str | None:
     return None
 
 
-kicks = Exercise(
-    "one_layer_two_spaces/kicks",
+steps = Exercise(
+    "one_layer_two_spaces/steps",
     _judge_two_layers,
     "So a ball and a long ellipse may give one kick, and a ball and a shorter one two that differ. The condition number is about all directions, "
     "the kicks are about this g. And 90° is out of reach: ⟨g, W Wᵀ g⟩ = ‖Wᵀ g‖² is positive, so each kick is uphill for the other.",
@@ -206,94 +206,6 @@ def eight_digits(net: nn.Sequential, x: Tensor, y: Tensor, rho: float, want: int
     )
 
 
-# --- the certificate --------------------------------------------------------------------------------------------------
-
-
-def exact_radius(weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """How far, in l_2, the nearest input lies that a linear classifier reads as another class; 0 where x is misread, (n,).
-
-    weight (c, d), bias (c,), x (n, d), y (n,). Class j ties with y on a plane with the normal W_y - W_j.
-    """
-    logits = x @ weight.T + bias
-    gaps = logits.gather(1, y[:, None]) - logits
-    normals = (weight[y][:, None] - weight).norm(dim=-1)
-    distances = torch.where(normals > 0, gaps / normals, torch.inf).scatter(1, y[:, None], torch.inf)
-    return distances.amin(1).clamp(min=0)
-
-
-def _judge_radius(radius: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> str | None:
-    if not callable(radius):
-        return f"radius must be a function of W, b, x and y, and yours is a {type(radius).__name__}."
-    generator = torch.Generator().manual_seed(0)
-    weight, bias, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((5, 7), (5,), (40, 7)))
-    weight *= torch.tensor([0.3, 3.0, 1.0, 1.0, 0.6], dtype=torch.float64)[:, None]  # the nearest is not the runner-up
-    y = (x @ weight.T + bias).argmax(1)
-    y[::8] = (y[::8] + 1) % 5  # some are misread
-    answer = attempted(radius(weight.clone(), bias.clone(), x.clone(), y.clone()))
-    answer = torch.as_tensor(answer, dtype=torch.float64)
-    if answer.shape != y.shape:
-        return f"radius returned shape {tuple(answer.shape)} for 40 inputs; it must be (40,), a radius for each."
-    return _wrong_radius(answer, weight, bias, x, y)
-
-
-def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> str | None:
-    """What is wrong with the certified radii of a linear classifier, if anything is."""
-    right = exact_radius(weight, bias, x, y)
-    if torch.allclose(answer, right):
-        return None
-    if answer.isnan().any():
-        return "Some radii are not a number: is the right class compared with itself, 0 / 0?"
-    read, logits = right > 0, x @ weight.T + bias
-    if torch.allclose(answer[read], right[read]):
-        return f"Right where the input is read correctly. Where it is misread, no radius is safe: return 0, not {float(answer[~read][0]):.3f}."
-    if not answer.any():
-        return "All radii are 0: was the right class compared with itself?"
-    gaps = (logits.gather(1, y[:, None]) - logits).scatter(1, y[:, None], torch.inf)
-    normals = (weight[y][:, None] - weight).norm(dim=-1)
-    no_bias = exact_radius(weight, torch.zeros_like(bias), x, y)
-    runner_up = (gaps / normals).gather(1, gaps.argmin(1, keepdim=True))[:, 0]
-    symptoms = {
-        "You looked at the runner-up only. The class with the second largest logit need not be the nearest: a class further "
-        "behind may have a steeper gap. Take the smallest ratio over all wrong classes.": runner_up,
-        "Those would be right if b were 0: the scores are W x + b.": no_bias,
-        "Those are gaps of logits. A gap closes by at most ‖W_y − W_j‖ for a change of length 1: divide by it.": gaps.amin(
-            1
-        ),
-        "Divided by ‖W_j‖. What closes is the gap, logit_y − logit_j, and its slope is W_y − W_j.": (
-            gaps / weight.norm(dim=1)
-        ).amin(1),
-        "Divided by ‖W_y − W_j‖ squared; a distance is the gap over the slope.": (gaps / normals**2).amin(1),
-        "That is a valid certificate, but not the best one: it divides by √2 times the largest singular value of W, for all "
-        "directions alike. Use the slope of each gap itself.": gaps.amin(1)
-        / (2**0.5 * torch.linalg.matrix_norm(weight, 2)),
-        "That is half of it. Half belongs to a Lipschitz bound of each logit by itself; here the gap's own slope is known.": right
-        / 2,
-    }
-    for said, wrong in symptoms.items():
-        if torch.allclose(answer[read], wrong[read]):
-            return said
-    worst = int(((answer - right).abs() * read).argmax())
-    kind = (
-        "too large: within it lies an input that is read as another class"
-        if answer[worst] > right[worst]
-        else "a valid certificate if it never exceeds the distance, but not the largest"
-    )
-    return f"For one input you certify {float(answer[worst]):.3f} where the distance to the nearest other class is {float(right[worst]):.3f}: {kind}."
-
-
-radius = Exercise(
-    "one_layer_two_spaces/radius",
-    _judge_radius,
-    "A proof, and an exact one: at this distance there is an input on the border, and below it there is none. In the picture below "
-    "it takes nearly all of the gap away.",
-    [
-        "Class j wins where logit_y − logit_j falls to 0. That gap is linear in x. How fast can it fall for a change of length 1?",
-        "By ‖W_y − W_j‖ at most. So it takes gap_j / ‖W_y − W_j‖, and an attacker may choose the j.",
-        "For each wrong class gap_j / ‖W_y − W_j‖, the smallest of them, clamped at 0. Leave the right class out: there it is 0 / 0.",
-    ],
-)
-
-
 # --- the predictions --------------------------------------------------------------------------------------------------
 
 bet_on_the_shape = Question(
@@ -327,47 +239,6 @@ bet_on_the_batch = Question(
     correct="a push of full length, and for many of them it goes down",
 )
 
-bet_on_alpha = Question(
-    "Two kicks of the same digit, equally long <i>in the features</i>: SAM's, and the attack's. Which raises the loss more?",
-    {
-        "the attack's": "It is the steepest for its length in pixels. Measured in features it is not the steepest.",
-        "SAM's": "Its direction is g itself, the steepest in the features. Measured in pixels it is a poor one.",
-        "both the same: they are dual": "Dual means that one can be written as the other. It does not make them equal, nor equally strong.",
-    },
-    correct="SAM's",
-)
-
-bet_on_the_training = Question(
-    "Train with SAM's aim (alpha = 0), with the attack's aim (alpha = 1), and by adversarial training (AT), each with the length that suits it. "
-    "Robust accuracy at l_inf 0.125 …",
-    {
-        "all three come out alike: they are dual": "Dual is not equally strong. The identity translates one kick; it says nothing of length, unit or ball.",
-        "alpha = 1 beats alpha = 0, and AT in l_inf beats both": "The attack's aim is worth much, and it is not all: AT also knows how far to go, and in which ball.",
-        "alpha = 1 is as good as AT in l_inf: it has the same aim": "It has the aim of an l_2 attack. Its length is counted in features, and it is tested in another ball.",
-    },
-    correct="alpha = 1 beats alpha = 0, and AT in l_inf beats both",
-)
-
-bet_on_the_proof = Question(
-    "Five attacks of 40 steps each fail on a digit at eps = 0.5. What has been proved?",
-    {
-        "that no change of length 0.5 makes the network err on it": "Nobody has looked at all of them. An attack looks at a few hundred.",
-        "nothing": "A stronger attack may find tomorrow what these missed. A proof needs a bound on everything that could happen.",
-        "that it is safe against these five kinds of attack, from any start": "Not even that: another random start may end elsewhere.",
-    },
-    correct="nothing",
-)
-
-recall_strength = Question(
-    "“SAM and adversarial training are dual, so they are equally strong.” Which part of it survives this lesson?",
-    {
-        "all of it": "The sandwich has two radii, and they differ by the condition number of the layer.",
-        "in one layer, each kick of the one is a kick of the other; nothing is said about strength": "That is the theorem. Strength depends on length, on aim, and on how often one looks again.",
-        "nothing": "The translation is exact, for every network, as long as the layer has full row rank.",
-    },
-    correct="in one layer, each kick of the one is a kick of the other; nothing is said about strength",
-)
-
 recall_units = Question(
     "rho = 0.1 for the weights of a first layer. Which eps is “the same”, for a digit x?",
     {
@@ -378,12 +249,25 @@ recall_units = Question(
     correct="none: there are two, one that is surely weaker and one that is surely as strong",
 )
 
-recall_certificate = Question(
-    "Network A has the larger certified share, network B the larger share that no attack breaks. Which is more robust?",
+recall_ball = Question(
+    "Which of the two sets is a ball, and which an ellipse?",
     {
-        "A: a proof counts, an attack does not": "A's proof is a lower bound. B may be better, and its bound merely looser.",
-        "B: what counts is what attackers achieve": "What these attackers achieve. Another one may break more.",
-        "the two numbers do not say": "True robustness lies between the two numbers of each network, and the intervals overlap.",
+        "what the weights reach is the ball, what the pixels reach the ellipse": "In the plane of the features it is so. In that of the "
+        "pixels it is the other way round.",
+        "each is a ball in one of the two spaces, and an ellipse in the other": "Weights reach a ball of features, pixels a ball of pixels, "
+        "and W turns the one picture into the other.",
+        "both are balls: they are dual": "Only where all singular values of the layer are equal.",
     },
-    correct="the two numbers do not say",
+    correct="each is a ball in one of the two spaces, and an ellipse in the other",
+)
+
+recall_batch = Question(
+    "SAM makes one ascent step for a batch of digits that look alike. What does a digit lose by that?",
+    {
+        "most of the length of its feature perturbation": "That is lost where inputs have nothing in common. Digits have a cosine of 0.7 "
+        "on average.",
+        "the direction: for many digits the loss falls": "Look-alikes get the same perturbation, whichever way their own gradients point.",
+        "nothing: the mean loss rises": "It does, to first order. The loss of many a single digit falls all the same.",
+    },
+    correct="the direction: for many digits the loss falls",
 )
