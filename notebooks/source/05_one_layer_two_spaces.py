@@ -356,9 +356,8 @@ lesson.reach.check(reach)
 wide = {name: samlib.mlp((256,), mean=0.0, std=1.0) for name in ("untrained", "SGD", "SAM")}
 samlib.train(wide["SGD"], x_train.float(), y_train, "sgd", progress=False)
 samlib.train(wide["SAM"], x_train.float(), y_train, "sam", rho=0.4, progress=False)
-layers = {f"256 units, {name}": net.double() for name, net in wide.items()} | {"48 units, SGD": nets["SGD"]}
-unreached = []
-for name, net in layers.items():
+layers, unreached = {f"256 units, {name}": net.double() for name, net in wide.items()}, []
+for name, net in (layers | {"48 units, SGD": nets["SGD"]}).items():
     at = at_layer(net, x_test, y_test)
     dz = dz_by_weights(at.g, at.x, 0.1)
     rest = dz - dz @ torch.linalg.pinv(at.weight).T @ at.weight.T
@@ -436,8 +435,8 @@ assert all(0.65 < length < 0.85 and 0.2 < down < 0.55 for length, down in felt.v
 lesson.drawn_and_real({size: both for (name, size), both in felt.items() if name == "SGD"})
 
 # %%
-down = lesson.dilution()[1.0][1]
-print(f"all alike: {down[4]:.0f} % go downhill at B = 16, {down[6]:.0f} % at B = 64")
+alike = lesson.dilution()[1.0][1]  # share that goes downhill, at batch sizes 1, 2, 4, ...
+print(f"all alike: {alike[4]:.0f} % go downhill at B = 16, {alike[6]:.0f} % at B = 64")
 
 # %% tags=["guard"]
 import numpy as np
@@ -445,7 +444,7 @@ import numpy as np
 assert np.allclose(lesson.dilution()[0.0][0], 100 / np.sqrt(lesson.SIZES))
 assert not lesson.dilution()[0.0][1].any()
 assert np.allclose(lesson.dilution()[1.0][0], 100)
-assert down[lesson.SIZES.index(16)] > 33
+assert alike[lesson.SIZES.index(16)] > 33
 
 # %% [markdown]
 # So in a batch of digits SAM's perturbation keeps most of its length, whatever the batch size, and loses its direction:
@@ -490,12 +489,11 @@ for trial in range(150):
     any_eight = torch.randperm(597, generator=generator)[:8]
     before, after = lesson.losses_after_ascent(net, test_layer, y_test, any_eight, 0.1)
     helped[trial] = (after < before).sum()
-often = (helped >= 6).double().mean()
 print(f"of 150 random eights, the ascent step helps {helped.mean():.1f} digits on average;")
-print(f"six or more in {100 * often:.0f} % of them")
+print(f"six or more in {100 * (helped >= 6).double().mean():.0f} % of them")
 
 # %% tags=["guard"]
-assert often < 0.15
+assert (helped >= 6).double().mean() < 0.15
 
 # %% [markdown]
 # ## 5 · Where it fails
