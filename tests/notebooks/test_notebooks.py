@@ -170,15 +170,6 @@ def code_cells(source: Path, folder: str = "notebooks") -> list[nbformat.Noteboo
 
 
 @each_lesson
-@pytest.mark.parametrize("folder", ["notebooks", "notebooks/solutions"])
-def test_cells_are_short_and_the_long_ones_that_only_draw_are_folded(source, folder):
-    for cell in code_cells(source, folder):
-        folded = "hide-input" in build.tags(cell)
-        assert lines_of(cell) <= (42 if folded else 17), cell.source
-        assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == folded
-
-
-@each_lesson
 def test_no_cell_is_folded_but_the_set_up(source):
     folded = [cell.source for cell in code_cells(source) if cell.metadata.get("jupyter", {}).get("source_hidden")]
     assert folded == [], "what draws, or only fills a widget, lives in the lesson's room; a widget is one visible line"
