@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from samlib.balls import L2, Linf, l2_norm, make_ball, per_example, project_pixels
+from samlib.balls import Ball, l2_norm, make_ball, per_example, project_pixels
 from samlib.losses import Loss
 
 Model = Callable[[Tensor], Tensor]
@@ -28,14 +28,11 @@ def attack_mode(model: Model) -> Iterator[None]:
     Frozen, because a compiled model would otherwise compute weight gradients that nobody asks for. Each module's
     own mode comes back, so that a BatchNorm that was frozen on purpose stays frozen.
     """
-    if not isinstance(model, nn.Module):
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-        return
-    modes = [(module, module.training) for module in model.modules()]
-    trainable = [p for p in model.parameters() if p.requires_grad]
+    network = model if isinstance(model, nn.Module) else nn.Module()
+    modes = [(module, module.training) for module in network.modules()]
+    trainable = [p for p in network.parameters() if p.requires_grad]
     try:
-        model.eval()
+        network.eval()
         for p in trainable:
             p.requires_grad_(False)
         with torch.inference_mode(False), torch.enable_grad():
@@ -51,7 +48,7 @@ def ascend(
     model: Model,
     x: Tensor,
     y: Tensor,
-    ball: Linf | L2,
+    ball: Ball,
     *,
     start: Tensor,
     steps: int,
@@ -252,6 +249,32 @@ def as_pictures(x: Tensor) -> Tensor:
     return x if x.ndim == 4 else x.unsqueeze(1) if x.ndim == 3 else x.flatten(1)[:, None, None]
 
 
+@dataclass(frozen=True)
+class Moves:
+    """What random search must know of a norm.
+
+    `begin`: (signs, channels, height, width) -> the pattern of -1 and 1 that it begins with, in the ball's steepest
+    direction; `signs(*shape)` draws. `propose`: (x, eps, best, share, place, sign) -> changed images, inside the ball.
+    """
+
+    begin: Callable[[Callable[..., Tensor], int, int, int], Tensor]
+    propose: Callable[[Tensor, Tensor, Tensor, float, list[float], Tensor], Tensor]
+
+
+def moves_in(norm: str) -> Moves:
+    """The moves for a norm.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if norm not in MOVES:
+        raise ValueError(
+            f"norm is {norm!r}, for which random search (square) has no moves, only for "
+            f"{', '.join(map(repr, MOVES))}. Enter some in samlib.ascent.MOVES, or leave attacks of kind 'square' out."
+        )
+    return MOVES[norm]
+
+
 def draw_proposals(x: Tensor, norm: str, queries: int, generator: torch.Generator) -> Proposals:
     """Draw what `random_search` needs for images like `x`."""
     _, channels, height, width = as_pictures(x).shape
@@ -262,13 +285,7 @@ def draw_proposals(x: Tensor, norm: str, queries: int, generator: torch.Generato
 
     place = torch.rand(queries, 4, generator=generator, device=generator.device, dtype=torch.float64).tolist()
     sign = signs(queries, channels)
-    if norm == "linf":
-        stripes = signs(1, channels, 1, width).expand(1, channels, height, width)
-    else:  # tiles, about five a side
-        tile = max(min(height, width) // 5, 1)
-        grid = signs(1, channels, -(-height // tile), -(-width // tile))
-        stripes = grid.repeat_interleave(tile, 2).repeat_interleave(tile, 3)[:, :, :height, :width]
-    return Proposals(place, sign, stripes)
+    return Proposals(place, sign, moves_in(norm).begin(signs, channels, height, width))
 
 
 def _window_share(query: int, queries: int) -> float:
@@ -301,10 +318,10 @@ def random_search(
     shape, queries = x.shape, len(proposals.place)
     x = as_pictures(x)
     ball = make_ball(norm, eps)
-    start = proposals.stripes.expand_as(x)
-    x_adv = project_pixels(ball, x, x + per_example(eps, x) * (start if norm == "linf" else ball.steepest(start)))
+    begin = ball.steepest(proposals.stripes.expand_as(x))
+    x_adv = project_pixels(ball, x, x + per_example(eps, x) * begin)
     rows, result, best = torch.arange(len(x), device=x.device), x_adv.clone(), x_adv
-    propose = _repaint if norm == "linf" else _move_mass
+    propose = moves_in(norm).propose
 
     def look(images: Tensor) -> tuple[Tensor, Tensor]:
         logits = model(images.reshape(-1, *shape[1:]))
@@ -337,6 +354,18 @@ def _window(x: Tensor, share: float, row: float, column: float, smallest: int = 
     tall, wide = min(side, height), min(side, width)
     top, left = int(row * (height - tall + 1)), int(column * (width - wide + 1))
     return slice(top, top + tall), slice(left, left + wide)
+
+
+def _stripes(signs: Callable[..., Tensor], channels: int, height: int, width: int) -> Tensor:
+    """l_inf: each column of a channel has one sign."""
+    return signs(1, channels, 1, width).expand(1, channels, height, width)
+
+
+def _tiles(signs: Callable[..., Tensor], channels: int, height: int, width: int) -> Tensor:
+    """l_2: each tile has one sign; about five a side."""
+    tile = max(min(height, width) // 5, 1)
+    grid = signs(1, channels, -(-height // tile), -(-width // tile))
+    return grid.repeat_interleave(tile, 2).repeat_interleave(tile, 3)[:, :, :height, :width]
 
 
 def _repaint(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[float], sign: Tensor) -> Tensor:
@@ -377,3 +406,6 @@ def _bump(like: Tensor, height: int, width: int, upright: bool) -> Tensor:
         halves.append(1 / (1 + 8 * distance) ** 2)
     bump = torch.cat([halves[0], -halves[1]])
     return bump / bump.norm()
+
+
+MOVES = {"linf": Moves(_stripes, _repaint), "l2": Moves(_tiles, _move_mass)}

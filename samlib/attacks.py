@@ -11,15 +11,8 @@ import torch
 from torch import Tensor
 
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, random_search
-from samlib.balls import L2, Linf, make_ball, per_example, project_pixels
-from samlib.checks import (
-    check_choice,
-    check_classifier_input,
-    check_count,
-    check_labels,
-    check_logits,
-    check_radius,
-)
+from samlib.balls import Ball, check_inside, make_ball, per_example, project_pixels
+from samlib.checks import check_choice, check_classifier_input, check_count, check_labels, check_logits, check_radius
 from samlib.losses import make_loss
 
 __all__ = ["Model", "apgd", "ascend", "attack_mode", "default_generator", "fgsm", "pgd", "square"]
@@ -57,18 +50,10 @@ def default_generator(generator: torch.Generator | None) -> torch.Generator:
 def fgsm(model: Model, x: Tensor, y: Tensor, eps: float | Tensor, norm: str = "linf") -> Tensor:
     """Fast gradient (sign) method: one step of size eps, the steepest one, from the image itself.
 
-    Args:
-        model: images (n, ...) -> logits (n, classes); it normalises inside.
-        x: images, float32 or float64, (n, ...), pixels in [0, 1].
-        y: labels, int64, (n,).
-        eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
-        norm: "linf" or "l2".
+    Args, raises: as for `pgd`.
 
     Returns:
         Attacked images, a new tensor like `x`, within eps of it and within [0, 1].
-
-    Raises:
-        ValueError, TypeError: an argument is not as said above.
 
     Source: Goodfellow et al. 2015, arXiv 1412.6572.
     """
@@ -99,7 +84,7 @@ def pgd(
         x: images, float32 or float64, (n, ...), pixels in [0, 1].
         y: labels, int64, (n,).
         eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
-        norm: "linf" or "l2".
+        norm: "linf" or "l2" (balls.BALLS).
         steps: gradient steps; each costs a forward and a backward pass.
         step_size: length of a step in `norm`, like eps; 2.5 * eps / steps if None.
         random_start: begin at a point drawn uniformly from the ball instead of at the image.
@@ -175,7 +160,7 @@ def pgd(
             x_adv[rows[better]] = again[better]
             value[rows[better]] = again_value[better]
             robust[rows] = again_robust
-    return x_adv
+    return check_inside(norm, eps, x, x_adv)
 
 
 def one_for_each(eps: float | Tensor, x: Tensor) -> Tensor:
@@ -201,16 +186,10 @@ def apgd(
     model is attacked in evaluation mode, and its modes, parameters and their gradients are as before afterwards.
 
     Args:
-        model: images (n, ...) -> logits (n, classes); it normalises inside.
-        x: images, float32 or float64, (n, ...), pixels in [0, 1].
-        y: labels, int64, (n,).
-        eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
-        norm: "linf" or "l2".
+        model, x, y, eps, norm, loss, generator: as for `pgd`.
         steps: gradient steps; each costs a forward and a backward pass.
-        loss: "ce", "margin" or "dlr" (losses.py).
         targets: int64, (n,): ascend towards these classes. An image counts as broken whichever wrong class wins.
         restarts: runs in all; from the second on, only images that are still robust are attacked again.
-        generator: draws the random starts; a fresh one with seed 0 if None.
 
     Returns:
         A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on
@@ -253,10 +232,10 @@ def apgd(
                     rows = rows[forward(x_adv[rows]).argmax(1) == y[rows]]
                 if not len(rows):
                     break
-    return x_adv
+    return check_inside(norm, eps, x, x_adv)
 
 
-def random_start(unit_ball: Linf | L2, x: Tensor, eps: Tensor, generator: torch.Generator) -> Tensor:
+def random_start(unit_ball: Ball, x: Tensor, eps: Tensor, generator: torch.Generator) -> Tensor:
     """A point drawn uniformly from the ball of radius eps, (n,), around each image, then brought into the pixel range.
 
     Drawn for all images at once and before any batch is cut, so that no batch size changes what an image is given.
@@ -282,12 +261,8 @@ def square(
 
     Args:
         model: images (n, ...) -> logits (n, classes); it normalises inside. It need not be differentiable.
-        x: images, float32 or float64, (n, ...), pixels in [0, 1]; a vector is taken as one line of pixels.
-        y: labels, int64, (n,).
-        eps: radius in pixels of [0, 1]; one number, or one for each image, (n,).
-        norm: "linf" or "l2".
+        x, y, eps, norm, loss: as for `pgd`; a vector is taken as one line of pixels.
         queries: forward passes for each image, the first one included.
-        loss: "margin", "ce" or "dlr" (losses.py).
         generator: draws the search; a fresh one with seed 0 if None.
 
     Returns:
@@ -308,4 +283,5 @@ def square(
     with attack_mode(model), torch.no_grad():
         x, y, eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
         forward = _checked_once(model, y)
-        return random_search(forward, x, y, eps, norm, proposals=proposals, loss=objective)
+        x_adv = random_search(forward, x, y, eps, norm, proposals=proposals, loss=objective)
+    return check_inside(norm, eps, x, x_adv)

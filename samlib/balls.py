@@ -1,4 +1,4 @@
-"""Perturbation sets: the l_inf and the l_2 ball, in any space.
+"""Perturbation sets: the l_inf and the l_2 ball, in any space, and where a further norm is entered.
 
 Three questions are asked of a ball, and they are all that projected gradient ascent needs:
 where may it start, which way is steepest, and what is the nearest point inside. The questions are the
@@ -10,7 +10,8 @@ A batch of vectors has shape (n, ...): each of its n entries is one vector, what
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,27 +30,47 @@ def l2_norm(vectors: Tensor) -> Tensor:
     return vectors.flatten(1).norm(dim=1)
 
 
-def random_numbers(kind, like: Tensor, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+def random_numbers(
+    kind: Callable[..., Tensor], like: Tensor, shape: Sequence[int], generator: torch.Generator
+) -> Tensor:
     """`kind` (torch.rand or torch.randn) drawn where the generator lives, moved to where `like` lives."""
     return kind(shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
 
 
 @dataclass(frozen=True)
-class Linf:
-    """All vectors whose largest entry is at most `eps` in size. `eps`: one radius, or one for each vector (n,)."""
+class Ball(ABC):
+    """All vectors whose norm is at most `eps`, one radius or one for each vector, (n,). Subclasses stand in BALLS."""
 
     eps: float | Tensor
 
+    @abstractmethod
     def norm(self, delta: Tensor) -> Tensor:
-        """The l_inf norm of each vector, (n,)."""
+        """The norm of each vector, (n,)."""
+
+    @abstractmethod
+    def random_start(self, like: Tensor, generator: torch.Generator) -> Tensor:
+        """A point drawn uniformly from the ball, for each vector of `like`."""
+
+    @abstractmethod
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """argmax of <gradient, v> over vectors of norm 1."""
+
+    @abstractmethod
+    def project(self, delta: Tensor) -> Tensor:
+        """The nearest vector in the ball."""
+
+
+class Linf(Ball):
+    """All vectors whose largest entry is at most `eps` in size."""
+
+    def norm(self, delta: Tensor) -> Tensor:
         return delta.flatten(1).abs().amax(1)
 
     def random_start(self, like: Tensor, generator: torch.Generator) -> Tensor:
-        """A point drawn uniformly from the ball, for each vector of `like`."""
         return per_example(self.eps, like) * (2 * random_numbers(torch.rand, like, like.shape, generator) - 1)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """argmax of <gradient, v> over l_inf norm 1: the sign. A zero or NaN entry stays where it is."""
+        """The sign. A zero or NaN entry stays where it is."""
         return gradient.nan_to_num(nan=0.0).sign()
 
     def project(self, delta: Tensor) -> Tensor:
@@ -58,20 +79,15 @@ class Linf:
         return delta.clamp(-eps, eps)
 
 
-@dataclass(frozen=True)
-class L2:
-    """All vectors of Euclidean length at most `eps`. `eps`: one radius, or one for each vector (n,)."""
-
-    eps: float | Tensor
+class L2(Ball):
+    """All vectors of Euclidean length at most `eps`."""
 
     def norm(self, delta: Tensor) -> Tensor:
-        """The l_2 norm of each vector, (n,)."""
         return l2_norm(delta)
 
     def random_start(self, like: Tensor, generator: torch.Generator) -> Tensor:
-        """A point drawn uniformly from the ball.
+        """In d dimensions nearly all of a ball lies near its surface: the radius is eps * u^(1/d), with u uniform.
 
-        In d dimensions nearly all of a ball lies near its surface: the radius is eps * u^(1/d), with u uniform.
         (A radius uniform in [0, eps] is common in attack code and far too central.)
         """
         direction = self.steepest(random_numbers(torch.randn, like, like.shape, generator))
@@ -79,7 +95,7 @@ class L2:
         return direction * per_example(self.eps * u ** (1 / like[0].numel()), like)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """argmax of <gradient, v> over l_2 norm 1: gradient / ||gradient||. A zero gradient gives zero.
+        """gradient / ||gradient||. A zero gradient gives zero.
 
         The gradient is divided by its largest entry first: the squares of a confident network's gradient
         underflow in float32, and `gradient / (norm + 1e-10)` would then hardly move.
@@ -96,19 +112,49 @@ class L2:
         return delta * per_example(shrink.clamp(max=1), delta)
 
 
-BALLS = {"linf": Linf, "l2": L2}
+BALLS: dict[str, type[Ball]] = {"linf": Linf, "l2": L2}
 
 
-def make_ball(norm: str, eps: float | Tensor) -> Linf | L2:
-    """The ball named `norm` ("linf" or "l2") of radius `eps`."""
-    return BALLS[check_choice("norm", norm, BALLS)](eps)
+def make_ball(norm: str, eps: float | Tensor) -> Ball:
+    """The ball named `norm`, one of BALLS, of radius `eps`.
+
+    Raises:
+        ValueError: there is no such norm, or its ball lacks a piece.
+    """
+    kind = BALLS[check_choice("norm", norm, BALLS)]
+    pieces = {name: getattr(kind, name, None) for name in sorted(Ball.__abstractmethods__)}
+    missing = [name for name, piece in pieces.items() if getattr(piece, "__isabstractmethod__", piece is None)]
+    if missing:
+        raise ValueError(
+            f"norm is {norm!r}, but its ball, {kind.__name__}, has no {', '.join(missing)}; see balls.Ball."
+        )
+    return kind(eps)
 
 
-def project_pixels(ball: Linf | L2, x: Tensor, x_adv: Tensor) -> Tensor:
+def check_inside(norm: str, eps: float | Tensor, x: Tensor, x_adv: Tensor) -> Tensor:
+    """Return the attacked images if all lie in their balls, to float rounding, and in the pixel range.
+
+    Raises:
+        RuntimeError: one does not: the ball's `project`, or an attack's own step in this norm, is wrong.
+    """
+    ball = make_ball(norm, eps)
+    far = ball.norm(x_adv - x)
+    rounding = ball.norm(torch.full_like(x[:1], 4 * torch.finfo(x.dtype).eps))
+    inside = (far <= eps * (1 + 1e-5) + rounding) & ((x_adv >= 0) & (x_adv <= 1)).flatten(1).all(1)
+    if not bool(inside.all()):
+        raise RuntimeError(
+            f"norm {norm!r}: the attack left {int((~inside).sum())} of {len(x)} images outside their ball or "
+            f"outside [0, 1]; the farthest lies {float(far.max()):.3g} from x. What knows of this norm (its ball's "
+            "project, its moves for random search) must stay inside."
+        )
+    return x_adv
+
+
+def project_pixels(ball: Ball, x: Tensor, x_adv: Tensor) -> Tensor:
     """Bring `x_adv` back into the ball around the image `x`, then into the pixel range [0, 1].
 
     Cutting to [0, 1] moves every pixel towards `x`, so the result stays in the ball. For l_inf this is the
-    nearest point of the intersection; for l_2 it is a point of it, the one that attack code agrees on.
+    nearest point of the intersection; else it is a point of it, the one that attack code agrees on.
     """
     return (x + ball.project(x_adv - x)).clamp(0, 1)
 

@@ -198,7 +198,7 @@ class _Checkup:
 
     def at_large_eps(self) -> Check:
         # half the pixel range: every image can be made the same grey, so no model can be right on all of them
-        eps = 0.5 if self.norm == "linf" else 0.5 * self.x[0].numel() ** 0.5
+        eps = float(make_ball(self.norm, 0.0).norm(torch.full_like(self.x[:1], 0.5)))
         found = self.share(self.right(self.attack(self.model, eps=eps, step_size=eps / 10)))
         return _check(
             "large eps",

@@ -22,17 +22,10 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, moves_in, random_search
 from samlib.attacks import default_generator, one_for_each, random_start
-from samlib.balls import make_ball
-from samlib.checks import (
-    check_choice,
-    check_classifier_input,
-    check_count,
-    check_logits,
-    check_number,
-    check_radius,
-)
+from samlib.balls import check_inside, make_ball
+from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number, check_radius
 from samlib.files import write_atomically
 from samlib.losses import make_loss
 from samlib.reports import Report, Row
@@ -326,6 +319,7 @@ class _Evaluation:
                 targets=targets,
                 keep="best",
             )
+        check_inside(self.norm, eps, x, x_adv)
         with torch.no_grad():
             logits = self.model(x_adv)
         check_logits(logits, y)
@@ -422,6 +416,8 @@ def _prepare(
     attacks = BUDGETS[budget] if attacks is None else attacks
     if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
         raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.evaluation.Attack.")
+    if any(attack.kind == "square" for attack in attacks):
+        moves_in(norm)
     return _Evaluation(model, x, y, eps, norm, tuple(attacks), batch_size, default_generator(generator))
 
 

@@ -147,10 +147,7 @@ class SAM(Optimizer):
             )
         moving = [(group["rho"], [p for p in group["params"] if p.grad is not None]) for group in perturbed]
         weights = [p for _, params in moving for p in params]
-        self._snapshot = (
-            weights,
-            torch._foreach_mul(weights, 1.0) if weights else [],
-        )  # x * 1.0 is a copy, bit for bit
+        self._snapshot = (weights, torch._foreach_mul(weights, 1.0) if weights else [])  # x * 1.0 copies bit for bit
         self._pause_running_statistics()
         try:
             if weights:
@@ -170,12 +167,9 @@ class SAM(Optimizer):
             gradients = [torch._foreach_mul(g, params) for g, (_, params) in zip(gradients, moving, strict=True)]
             directions = [torch._foreach_mul(g, params) for g, (_, params) in zip(gradients, moving, strict=True)]
         norm = joint_l2_norm([g for group in gradients for g in group])
-        zero = norm * 0  # NaN for a norm that is not finite: asked without leaving the device
-        norm = norm.clamp(
-            min=smallest_norm(norm)
-        )  # a gradient of zero, or so tiny that its squares vanish, hardly moves the weights
+        length = norm.clamp(min=smallest_norm(norm))  # a gradient whose squares vanish barely changes the weights
         for (rho, params), direction in zip(moving, directions, strict=True):
-            _add_where_finite(zero, params, direction, rho / norm)
+            _add_where_finite(norm, params, direction, rho / length)
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -259,8 +253,8 @@ def _check_rho(rho: Any) -> float:
     return rho
 
 
-def _add_where_finite(zero: Tensor, weights: list[Tensor], direction: list[Tensor], scale: Tensor) -> None:
-    """weights += scale * direction, unless `zero` (0-d, on the device) is NaN; nothing leaves the device.
+def _add_where_finite(norm: Tensor, weights: list[Tensor], direction: list[Tensor], scale: Tensor) -> None:
+    """weights += scale * direction, unless `norm` (0-d, on the device) is infinite or NaN; nothing leaves the device.
 
     Adding zero times the direction would not do, since 0 * inf is NaN. On the CPU the flag lies in host memory, where
     reading it waits for nothing. On a GPU torch's fused SGD can skip a whole step by such a flag, in one call for all
@@ -274,11 +268,11 @@ def _add_where_finite(zero: Tensor, weights: list[Tensor], direction: list[Tenso
         ds.append(d)
     for (device, dtype, direction_dtype), (ws, ds) in kinds.items():
         moves = torch._foreach_mul(ds, scale.to(device))
-        if device.type == zero.device.type == "cpu":
-            if zero.numpy() == 0:
+        if device.type == norm.device.type == "cpu":
+            if math.isfinite(norm.numpy()):
                 torch._foreach_add_(ws, moves)
             continue
-        skip = zero.nan_to_num(nan=1.0).to(device)
+        skip = (norm * 0).nan_to_num(nan=1.0).to(device)
         fits = device.type == "cuda" and dtype == direction_dtype
         alike = [fits and w.stride() == move.stride() for w, move in zip(ws, moves, strict=True)]
         if any(alike):

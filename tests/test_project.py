@@ -103,7 +103,6 @@ def test_the_package_stays_small():
     assert sum(lines.values()) <= 5500
     assert sum(lines[name] for name in SAM_AND_ATTACKS) <= 1400
     long = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "samlib").rglob("*.py")}
-    long.pop("plots.py", None)  # to be dissolved into the lessons' rooms
     assert {name: n for name, n in long.items() if n > 600} == {}
     directly = {names[0] for name in ("sam", "attacks") for names in imported(ROOT / "samlib" / f"{name}.py")}
     assert directly <= set(SAM_AND_ATTACKS)

@@ -16,8 +16,14 @@ import samlib
 from samlib.attacks import apgd, attack_mode, fgsm, pgd, square
 from samlib.balls import make_ball
 from samlib.losses import LOSSES, cross_entropy, margin
+from tests.norms import NORMS, NORMS_AND_EPS
 
-NORMS = [("linf", 0.125), ("l2", 0.5)]
+PEERS = [("linf", 0.125), ("l2", 0.5)]  # the norms that torchattacks has
+
+
+def dual_norm(w: torch.Tensor, norm: str) -> torch.Tensor:
+    """The most that <w, v> is over vectors v of norm 1."""
+    return (make_ball(norm, 1.0).steepest(w[None])[0] * w).sum()
 
 
 def linear_classifier(weight: torch.Tensor) -> nn.Module:
@@ -33,7 +39,9 @@ def linear_classifier(weight: torch.Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize(("norm", "eps"), [*NORMS, ("linf", 0.0), ("l2", 5.0)])
+@pytest.mark.parametrize(
+    ("norm", "eps"), [(norm, factor * eps) for norm, eps in NORMS_AND_EPS for factor in (0, 1, 10)]
+)
 def test_the_budget_and_the_pixel_range_hold(trained, digits, norm, eps, autocast, device):
     x, y = digits[2][:100], digits[3][:100]
     context = torch.autocast(device.type, torch.bfloat16) if autocast else contextlib.nullcontext()
@@ -47,7 +55,7 @@ def test_the_budget_and_the_pixel_range_hold(trained, digits, norm, eps, autocas
         assert x_adv.max() <= 1
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_each_example_may_have_its_own_eps(trained, digits, norm, device):
     x, y = digits[2][:64], digits[3][:64]
     eps = torch.linspace(0, 0.3, 64, device=device)
@@ -133,7 +141,7 @@ def test_an_image_is_attacked_alike_alone_and_in_a_batch(trained, digits):
 
 
 @pytest.mark.parametrize("loss", ["ce", "margin"])
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_on_a_linear_model_an_attack_succeeds_just_beyond_the_optimum_and_never_below(norm, loss, device):
     generator = torch.Generator().manual_seed(3)
     w = torch.randn(25, generator=generator, dtype=torch.float64)
@@ -143,7 +151,7 @@ def test_on_a_linear_model_an_attack_succeeds_just_beyond_the_optimum_and_never_
     score = x.flatten(1) @ w
     y = (score > 0).long()
     # The distance of x to the plane w . x = 0 is |w . x| over the dual norm of w. No pixel meets 0 or 1 on the way.
-    optimum = score.abs() / (w.abs().sum() if norm == "linf" else w.norm())
+    optimum = score.abs() / dual_norm(w, norm)
     assert optimum.max() < 0.4
 
     for factor, broken in [(0.95, False), (1.05, True)]:
@@ -151,7 +159,7 @@ def test_on_a_linear_model_an_attack_succeeds_just_beyond_the_optimum_and_never_
         assert ((model(x_adv).argmax(1) != y) == broken).all()
 
 
-@pytest.mark.parametrize(("norm", "eps"), NORMS)
+@pytest.mark.parametrize(("norm", "eps"), NORMS_AND_EPS)
 def test_the_best_iterate_is_at_least_as_good_as_the_last(trained, digits, norm, eps):
     x, y = digits[2], digits[3]
     for name, loss in LOSSES.items():
@@ -190,9 +198,7 @@ def test_a_targeted_attack_reaches_its_target(trained, digits):
     for loss in ("ce", "margin"):
         x_adv = pgd(model, x, y, 2.0, "l2", steps=40, loss=loss, targets=targets)
         assert (model(x_adv).argmax(1) == targets).float().mean() > 0.9
-    logits = model(
-        pgd(model, x, y, 2.0, "l2", steps=40, loss="dlr", targets=targets)
-    )  # here the target must beat y only
+    logits = model(pgd(model, x, y, 2.0, "l2", steps=40, loss="dlr", targets=targets))  # the target must beat y only
     assert (logits.gather(1, targets[:, None]) > logits.gather(1, y[:, None])).float().mean() > 0.9
     assert torch.equal(y, digits[3])
 
@@ -229,7 +235,7 @@ def peer_attack(model, x, y, norm, eps, step_size, steps):
     )
 
 
-@pytest.mark.parametrize(("norm", "eps"), NORMS)
+@pytest.mark.parametrize(("norm", "eps"), PEERS)
 @pytest.mark.parametrize("double", [True, False])
 def test_pgd_agrees_with_torchattacks_and_its_best_iterate_is_no_worse(trained, digits, norm, eps, double):
     model, x, y = copy.deepcopy(trained["sam"]), digits[2], digits[3]
@@ -245,7 +251,7 @@ def test_pgd_agrees_with_torchattacks_and_its_best_iterate_is_no_worse(trained, 
     assert (ours_best >= theirs_last - (1e-6 if double else 1e-5)).all()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_fgsm_is_one_full_step_along_the_finite_difference_gradient(digits, norm, device):
     model = samlib.mlp(hidden=(16,), seed=4).double().to(device)
     x, y = 0.2 + 0.6 * digits[2][:5].double(), digits[3][:5]
@@ -255,7 +261,7 @@ def test_fgsm_is_one_full_step_along_the_finite_difference_gradient(digits, norm
         e[i] = h
         e = e.view(1, 1, 8, 8)
         gradient.view(5, 64)[:, i] = (cross_entropy(model(x + e), y) - cross_entropy(model(x - e), y)) / (2 * h)
-    step = gradient.sign() if norm == "linf" else gradient / gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    step = make_ball(norm, 1.0).steepest(gradient)
     assert torch.allclose(fgsm(model, x, y, 0.1, norm), x + 0.1 * step, atol=1e-6)
 
 
@@ -328,7 +334,7 @@ def robust(model, x_adv, y):
         return model(x_adv).argmax(1) == y
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     shape=st.sampled_from([(3, 1, 8, 8), (2, 3, 5, 7), (4, 12), (2, 6, 4), (1, 2, 1, 3)]),
@@ -355,7 +361,7 @@ def test_apgd_and_square_stay_in_ball_and_pixel_range(norm, shape, eps, steps, s
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize(("norm", "eps"), NORMS)
+@pytest.mark.parametrize(("norm", "eps"), NORMS_AND_EPS)
 def test_more_of_apgd_or_square_never_ends_lower(trained, digits, norm, eps):
     """The same seed, so the same start: what is kept is the best on the way, and what is broken stays so."""
     x, y, model = digits[2][:200], digits[3][:200], trained["at"]
@@ -370,7 +376,7 @@ def test_more_of_apgd_or_square_never_ends_lower(trained, digits, norm, eps):
 
 
 @pytest.mark.parametrize("name", ["sgd", "sam", "at"])
-@pytest.mark.parametrize(("norm", "eps"), NORMS)
+@pytest.mark.parametrize(("norm", "eps"), NORMS_AND_EPS)
 def test_apgd_is_no_weaker_than_pgd_at_equal_cost_and_square_is_weaker_than_both(trained, digits, name, norm, eps):
     x, y, model = digits[2], digits[3], trained[name]
     by_apgd, by_pgd = (
@@ -387,7 +393,7 @@ def test_apgd_takes_few_steps_well_where_pgd_with_tiny_steps_does_not(trained, d
     assert robust(model, apgd(model, x, y, 0.125, steps=10), y).sum() < robust(model, tiny, y).sum() - 30
 
 
-@pytest.mark.parametrize(("norm", "eps"), NORMS)
+@pytest.mark.parametrize(("norm", "eps"), PEERS)
 def test_apgd_and_square_are_as_strong_as_those_of_torchattacks(trained, digits, norm, eps):
     torchattacks = pytest.importorskip("torchattacks")
     x, y, model = digits[2][:300], digits[3][:300], trained["sam"].eval()
@@ -456,14 +462,14 @@ def test_square_needs_no_gradient_and_asks_no_more_than_it_may(trained, digits, 
     assert (x_adv != x).flatten(1).any(1).all()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_on_a_linear_model_apgd_succeeds_just_beyond_the_optimum(norm, device):
     generator = torch.Generator().manual_seed(3)
     w = torch.randn(25, generator=generator, dtype=torch.float64)
     x = (0.5 + 0.02 * torch.randn(200, 1, 5, 5, generator=generator, dtype=torch.float64)).to(device)
     model, score = linear_classifier(w.to(device)), x.flatten(1) @ w.to(device)
     y = (score > 0).long()
-    optimum = score.abs() / (w.abs().sum() if norm == "linf" else w.norm()).to(device)
+    optimum = score.abs() / dual_norm(w, norm).to(device)
     for factor, broken in [(0.95, False), (1.05, True)]:
         for loss in ("ce", "margin"):
             assert (robust(model, apgd(model, x, y, factor * optimum, norm, loss=loss), y) != broken).all()

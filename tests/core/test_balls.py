@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samlib import balls
 from samlib.balls import L2, Linf, joint_l2_norm, make_ball, project_pixels
 
-BALLS = [Linf, L2]
+BALLS = list(balls.BALLS.values())
 
 
 def generator() -> torch.Generator:
@@ -88,7 +89,7 @@ def test_projection_finds_the_nearest_point(ball, device):
         assert ((point - delta).norm(dim=1) >= nearest - 1e-5).all()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", balls.BALLS)
 def test_projected_pixels_are_an_image_within_the_ball(norm, device):
     x = torch.rand(20, 1, 8, 8, device=device)
     ball = make_ball(norm, 0.3)

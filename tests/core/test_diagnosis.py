@@ -8,6 +8,7 @@ from torch import nn
 
 import samlib
 from samlib import masking
+from tests.norms import NORMS, typical_eps
 
 FAKES = {
     "logits x 10": (lambda model: masking.scale_logits(model, 10), {"zero gradients", "logit scale"}),
@@ -35,12 +36,12 @@ def found(diagnosis):
     return {check.name for check in diagnosis.checks if check.verdict == "suspicious"}
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", HONEST)
 def test_no_honest_model_is_suspected(honest, digits, name, norm):
     model, eps = honest[name]
     other = honest[name.replace("sam", "sgd") if "sam" in name else f"{name.split()[0]} sam"][0]
-    diagnosis = samlib.diagnose(model, *digits[2:], eps if norm == "linf" else 4 * eps, norm, other=other, images=120)
+    diagnosis = samlib.diagnose(model, *digits[2:], eps * typical_eps(norm) / 0.125, norm, other=other, images=120)
     assert not found(diagnosis), str(diagnosis)
     assert not diagnosis.suspicious
     expected = {"ok"} if digits[2].device.type != "mps" else {"ok", "not checked"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from samlib import masking
 from samlib.balls import make_ball, project_pixels
 from samlib.course import results
 from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
+from tests.norms import NORMS, typical_eps
 
 QUICK = (Attack("ce", steps=5, kind="apgd"), Attack("margin", steps=4, targets=2, kind="apgd"))
 EVERY_KIND = (
@@ -82,9 +84,9 @@ def test_the_recorded_benchmark_says_what_the_package_promises():
         assert row["seconds"] <= 4 * max(row["seconds alone"])
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_budgets_are_ordered_by_strength_and_cost(trained, digits, norm):
-    x, y, eps = digits[2][:300], digits[3][:300], {"linf": 0.125, "l2": 0.5}[norm]
+    x, y, eps = digits[2][:300], digits[3][:300], typical_eps(norm)
     quick, standard = (evaluate(trained["sam"], x, y, eps, norm, budget) for budget in ("quick", "standard"))
     pgd = robust_accuracy(trained["sam"], x, y, eps, norm, attacks=PGD_UNION)
     assert standard.robust <= min(quick.robust, pgd) + 0.005
@@ -174,13 +176,13 @@ def test_targets_cover_the_likely_wrong_classes_and_never_the_label(digits, devi
 # ---- the same numbers, whatever the batches --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_the_batch_size_changes_nothing(trained, some, norm, device):
     """In float64, where the rounding of a batch of another size does not turn the sign of a gradient."""
     if device.type == "mps":
         pytest.skip("MPS has no float64")
     model, x, y = copy.deepcopy(trained["sam"]).double(), some[0].double(), some[1]
-    eps = {"linf": 0.125, "l2": 0.5}[norm]
+    eps = typical_eps(norm)
     whole = evaluate(model, x, y, eps, norm, attacks=EVERY_KIND)
     assert 0 < whole.robust < whole.clean
     for batch_size in (7, 50):
@@ -215,10 +217,10 @@ def test_each_example_may_have_its_own_eps(trained, digits, device):
 # ---- curves ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "norm"), [("at", "linf"), ("sgd", "l2")])
+@pytest.mark.parametrize(("name", "norm"), list(zip(itertools.cycle(["at", "sgd"]), NORMS, strict=False)))
 def test_a_curve_starts_at_clean_accuracy_never_rises_and_agrees_with_single_evaluations(trained, digits, name, norm):
     x, y, model = digits[2][:200], digits[3][:200], trained[name]
-    radii = [0.0, 0.05, 0.1, 0.2] if norm == "linf" else [0.0, 0.2, 0.5, 1.0]
+    radii = [factor * typical_eps(norm) for factor in (0.0, 0.4, 0.8, 1.6)]
     curve = robust_curve(model, x, y, radii, norm)
     assert curve[0] == accuracy(model, x, y)
     assert curve == sorted(curve, reverse=True)

@@ -17,6 +17,7 @@ from torch import nn
 
 import samlib
 from samlib.training import METHODS, Recipe, make_optimizer, train
+from tests.norms import NORMS, typical_eps
 
 STRENGTH = {"sam": {"rho": 0.1}, "at": {"eps": 0.1}, "at+sam": {"eps": 0.1, "rho": 0.1}}
 STRENGTH |= {"sgd": {}, "input_noise": {"sigma": 0.1}, "weight_noise": {"rho": 0.1}}
@@ -76,9 +77,9 @@ def test_sgd_equals_a_loop_written_out(digits, device):
     assert torch.allclose(weights(model), weights(plain), atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_adversarial_training_makes_robust(digits, device, norm):
-    eps = {"linf": 0.125, "l2": 0.5}[norm]
+    eps = typical_eps(norm)
     robust = []
     for method, strength in [("sgd", {}), ("at", {"eps": eps, "norm": norm})]:
         model = fresh(device)
