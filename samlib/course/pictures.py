@@ -330,6 +330,11 @@ class Labels:
     def __init__(self, ax: Axes) -> None:
         self.ax, self.blocks = ax, list[_Block]()
 
+    @property
+    def artists(self) -> list[Artist]:
+        """All that it has drawn so far, for `Canvas.moving`."""
+        return [part for block in self.blocks for part in (block.text, block.said, block.leader)]
+
     def show(self, labels: Sequence[Label], avoid: Sequence[np.ndarray] = ()) -> None:
         """Place the labels, the most important first. `avoid`: polylines (n, 2) in data coordinates that stay free."""
         labels = [label for label in labels if label.text and len(label.points)]
