@@ -6,6 +6,9 @@ their checksums; any folder of images will do.
 
 from __future__ import annotations
 
+import itertools
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +73,7 @@ def load_cifar100(root: str | Path = "data", download: bool = True) -> Split:
 def _load_cifar(dataset: type, root: str | Path, download: bool) -> Split:
     try:
         parts = [dataset(str(root), train=train, download=download) for train in (True, False)]
-    except (RuntimeError, OSError) as error:
+    except Exception as error:  # a broken archive may fail in gzip, tarfile or pickle, each in its own way
         raise OSError(
             f"{dataset.__name__} is not in root={str(root)!r} and could not be had: {error} "
             "Check the connection and the free disk space (350 MB), or unpack the published archive there yourself."
@@ -90,40 +93,77 @@ def load_folder(root: str | Path, size: int | None = None) -> tuple[Tensor, Tens
     Returns:
         x (n, 3, height, width), y (n,), and the names of the classes.
 
-    Raises:
-        OSError: the folder is missing, holds no images, or one of them cannot be read (its path is named).
-        ValueError: the images differ in size and no `size` is given.
-    """
-    from PIL import Image
-    from torchvision.datasets import ImageFolder
+    Pixels of 16 bits keep their depth, photographs are turned as their camera says, what is transparent becomes white.
+    Hidden files and folders are passed over, and links to folders within a class are not followed.
 
+    Raises:
+        OSError: the folder is missing, a class holds no image, or an image cannot be read (its path is named).
+        ValueError: the images differ in size and no `size` is given, or an image's values have no known range.
+    """
     if not Path(root).is_dir():
         raise OSError(f"root={str(root)!r} is not a folder; it must hold one folder of images for each class.")
     if size is not None:
         check_count("size", size)
-    try:
-        files = ImageFolder(str(root))
-    except FileNotFoundError as error:
+    folders = sorted(path for path in Path(root).iterdir() if path.is_dir() and not path.name.startswith("."))
+    files = [_image_files(folder) for folder in folders]
+    empty = [folder.name for folder, found in zip(folders, files, strict=True) if not found]
+    if empty or not folders:
+        missing = f"no image is in {', '.join(empty)}" if empty else "it holds no folder"
         raise OSError(
-            f"root={str(root)!r} must hold one folder for each class, each with at least one image: {error}"
-        ) from error
-    images = []
-    for path, _ in files.samples:
-        try:
-            with Image.open(path) as image:
-                image = image.convert("RGB")
-        except OSError as error:
-            raise OSError(f"The image {path} cannot be read ({error}); mend or remove it.") from error
-        if size is not None:
-            image = image.resize((size, size), Image.Resampling.BILINEAR)
-        elif images and np.shape(images[0])[:2] != (image.height, image.width):
+            f"root={str(root)!r} must hold one folder for each class, each with at least one image: {missing}."
+        )
+    images: list[np.ndarray] = []
+    for path in itertools.chain.from_iterable(files):
+        image = _read_image(path, size)
+        if images and images[0].shape != image.shape:
+            (height, width), (first_height, first_width) = image.shape[:2], images[0].shape[:2]
             raise ValueError(
-                f"The image {path} has {image.width}x{image.height} pixels and the first has "
-                f"{np.shape(images[0])[1]}x{np.shape(images[0])[0]}; give size=... to scale them to one size."
+                f"The image {path} has {width}x{height} pixels and the first has {first_width}x{first_height}; "
+                "give size=... to scale them to one size."
             )
-        images.append(np.asarray(image))
-    x = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div_(255)
-    return x, torch.tensor(files.targets), files.classes
+        images.append(image)
+    y = torch.tensor([number for number, found in enumerate(files) for _ in found])
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), y, [folder.name for folder in folders]
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """Every image below a folder, in the order of their paths."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    found = []
+    for place, folders, names in os.walk(folder):  # does not follow links to folders
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if name.lower().endswith(IMG_EXTENSIONS) and name[0] != "."]
+    return sorted(found)
+
+
+def _read_image(path: Path, size: int | None) -> np.ndarray:
+    """One image as float32 (height, width, 3) in [0, 1]."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # a small file of a billion pixels
+            with Image.open(path) as file:
+                image = ImageOps.exif_transpose(file)
+                image.load()
+    except Exception as error:  # a broken file may fail in many ways
+        raise OSError(f"The image {path} cannot be read ({error}); mend or remove it.") from error
+    deep = image.mode.startswith("I;16") or (image.mode == "I" and file.format == "PNG")
+    if image.mode in ("F", "I") and not deep:
+        raise ValueError(
+            f"The image {path} has values of mode {image.mode!r}, of no known range; save it with 8 or 16 bits."
+        )
+    if deep:
+        image = Image.fromarray(np.asarray(image, dtype=np.float32) / 65535)
+    elif image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
+    else:
+        image = image.convert("RGB")
+    if size is not None:
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    values = np.asarray(image, dtype=np.float32)
+    return np.repeat(values[..., None], 3, axis=2) if deep else values / 255
 
 
 def flip_and_crop(pad: int = 4):

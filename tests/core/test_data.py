@@ -82,6 +82,17 @@ def test_cifar_comes_through_torchvision_with_its_checksums(tmp_path, monkeypatc
         load(tmp_path, download=False)
 
 
+@pytest.mark.parametrize("error", [EOFError("cut short"), pickle.UnpicklingError("odd"), KeyError("labels")])
+def test_whatever_is_wrong_with_an_archive_raises_what_is_promised(monkeypatch, error):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", broken)
+    broken.__name__ = "CIFAR10"
+    with pytest.raises(OSError, match="CIFAR10 is not in root="):
+        samlib.load_cifar10("nowhere")
+
+
 @pytest.fixture
 def folder(tmp_path):
     for name, level in [("cat", 0), ("dog", 255)]:
@@ -97,6 +108,81 @@ def test_a_folder_of_images_becomes_tensors(folder):
     assert x.dtype == torch.float32
     assert torch.equal(x[:, 0, 0, 0], torch.tensor([0.0, 0, 1, 1]))
     assert samlib.load_folder(folder, size=8)[0].shape == (4, 3, 8, 8)
+
+
+def save(path, array, **how):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(array).save(path, **how)
+
+
+def test_sixteen_bits_keep_their_depth(folder):
+    save(folder / "cat" / "0.png", np.full((4, 6), 12345, dtype=np.uint16))
+    x, _, _ = samlib.load_folder(folder)
+    assert torch.allclose(x[0], torch.tensor(12345 / 65535))
+    scaled, _, _ = samlib.load_folder(folder, size=3)
+    assert torch.allclose(scaled[0], torch.tensor(12345 / 65535))
+
+
+def test_values_of_no_known_range_are_refused_with_their_path(folder):
+    save(folder / "cat" / "0.tiff", np.full((4, 6), 0.3, dtype=np.float32))
+    with pytest.raises(ValueError, match=r"0\.tiff has values of mode 'F'"):
+        samlib.load_folder(folder)
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
+    pixels = np.zeros((4, 6, 3), dtype=np.uint8)
+    pixels[0] = 255  # a white line on top, stored so that it has to be turned to the right
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(tmp_path / "a" / "0.png", pixels, exif=exif)
+    x, _, _ = samlib.load_folder(tmp_path)
+    assert x.shape == (1, 3, 6, 4)
+    assert (x[0, :, :, -1] == 1).all()
+    assert (x[0, :, :, :-1] == 0).all()
+
+
+def test_what_is_transparent_is_white_whatever_lies_beneath(tmp_path):
+    pixels = np.zeros((4, 6, 4), dtype=np.uint8)
+    pixels[..., 0], pixels[:2, :, 3] = 200, 255
+    save(tmp_path / "a" / "0.png", pixels)
+    x, _, _ = samlib.load_folder(tmp_path)
+    assert torch.allclose(x[0, :, 0, 0], torch.tensor([200 / 255, 0, 0]))
+    assert (x[0, :, 2:] == 1).all()
+
+
+def test_hidden_folders_and_links_back_add_nothing(folder):
+    save(folder / ".ipynb_checkpoints" / "0.png", np.zeros((4, 6), dtype=np.uint8))
+    save(folder / "cat" / ".hidden.png", np.zeros((4, 6), dtype=np.uint8))
+    (folder / "dog" / "loop").symlink_to(folder / "dog", target_is_directory=True)
+    x, y, classes = samlib.load_folder(folder)
+    assert (len(x), y.tolist(), classes) == (4, [0, 0, 1, 1], ["cat", "dog"])
+
+
+def test_a_class_folder_may_be_a_link(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "eel"
+    save(elsewhere / "0.png", np.zeros((4, 6), dtype=np.uint8))
+    (folder / "eel").symlink_to(elsewhere, target_is_directory=True)
+    assert samlib.load_folder(folder)[2] == ["cat", "dog", "eel"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + 40 * b"\0", "cut", "bomb"])
+def test_a_file_that_cannot_be_read_is_named(folder, monkeypatch, content):
+    path = folder / "cat" / "0.png"
+    if content == "cut":
+        save(path, np.random.default_rng(0).integers(0, 255, (40, 60), dtype=np.uint8))
+        content = path.read_bytes()[:-200]
+    if content == "bomb":
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(OSError, match=r"The image .*0\.png cannot be read"):
+        samlib.load_folder(folder)
+
+
+def test_a_class_without_an_image_is_named(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(OSError, match="no image is in empty"):
+        samlib.load_folder(folder)
 
 
 def test_the_augmentation_crops_and_flips_each_image_by_itself(device):
