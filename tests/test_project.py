@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 import samlib
-from samlib.course import results
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -168,9 +167,38 @@ def test_the_maps_hold_no_dead_link(page):
         assert ((ROOT / page).parent / link).exists(), link
 
 
-def test_every_result_says_how_it_was_made():
-    for name in results.names():
-        result = results.load(name)
-        assert {"command", "commit", "date", "versions", "hardware", "protocol", "runs"} <= set(result), name
-        assert re.fullmatch(r"[0-9a-f]{40}", result["commit"]), name
-        assert len({run["seed"] for run in result["runs"]}) >= (3 if name.endswith("tuning") else 5)
+def test_the_core_is_tested_without_jupyter():
+    """Its tests import nothing of the course, nor what only notebooks, figures and the browser need."""
+
+    def run(*tests: str) -> tuple[int, str]:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "tests.without_jupyter",
+            "-p",
+            "no:cacheprovider",
+            *tests,
+        ]
+        alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # nbval is a plugin, and brings Jupyter
+        done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True)
+        return done.returncode, done.stdout[-3000:] + done.stderr[-1000:]
+
+    for path in (ROOT / "tests" / "core").glob("*.py"):
+        assert not [names for names in imported(path) if names[0] in ROOMS[1:]], path.name
+    everything, said = run("tests/core", "--collect-only")
+    assert everything == 0, said
+    some, said = run("tests/core/test_models.py", "tests/core/test_feature_training.py")  # these train
+    assert some == 0, said
+    course, said = run("tests/course", "--collect-only")
+    assert course != 0
+    assert "(tests.without_jupyter)" in said  # the plugin does what it says
+
+
+def test_importing_samlib_does_not_pay_for_what_is_not_used():
+    heavy = {"IPython", "ipywidgets", "matplotlib", "scipy", "sklearn", "torchvision"}
+    code = f"import sys, samlib; print({heavy!r} & set(sys.modules)); samlib.toy; print('scipy' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["set()", "True"]

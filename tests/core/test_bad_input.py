@@ -11,7 +11,6 @@ from PIL import Image
 from torch import nn
 
 import samlib
-from samlib.course import results
 from samlib.evaluation import Attack, robust_mask
 
 X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -287,7 +286,6 @@ def test_settings_of_a_training_run_that_are_none(model, device, method, argumen
         (lambda: samlib.data.split(X, Y, 0), ValueError, r"size is 0"),
         (lambda: samlib.load_digits(seed=-1), ValueError, r"seed is -1"),
         (lambda: samlib.data.flip_and_crop(0), ValueError, r"pad is 0"),
-        (lambda: results.load("method"), ValueError, r"name is 'method'.*Did you mean 'methods'"),
     ],
 )
 def test_settings_of_models_and_data_that_are_none(make, error, message):

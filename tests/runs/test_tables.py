@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from samlib.course import results
 from samlib.evaluation import Attack
 from samlib.runs import tables
 from samlib.runs.tables import Curves, Setting, Strengths, Table
@@ -121,11 +120,3 @@ def test_a_table_that_does_not_exist_is_told():
         tables.make_table("metods")
     with pytest.raises(ValueError, match="seeds is 0"):
         tables.make_table("layers", seeds=0)
-
-
-@pytest.mark.parametrize("name", results.names())
-def test_a_table_in_the_package_has_the_seeds_and_splits_that_it_promises(name):
-    table, found = tables.TABLES[name], results.load(name)
-    for setting in found["protocol"]["settings"]:
-        runs = [(run["split"], run["seed"]) for run in found["runs"] if run["setting"] == setting]
-        assert sorted(runs) == [(part, seed) for part in table.splits for seed in range(table.seeds)], setting
