@@ -9,7 +9,7 @@
 #     minutes: 60
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
-#     finds: SAM from scratch; sharpness as a worst case; a meter that lies, and what mends it
+#     finds: SAM from scratch; sharpness as a worst case; a meter that lies, and what fixes it
 # ---
 
 # %% [markdown]
@@ -18,30 +18,33 @@
 # - say what sharpness is, measure it, and say what the number leaves out;
 # - write SAM yourself, and recognise the mistakes that still train;
 # - make a flat network look sharp without changing a single output, and build a meter that this trick does not fool;
-# - say where SAM's climb goes, and what happens when it is too long.
+# - say which layers SAM's ascent step moves, and what happens when it is too long.
 #
-# **You need** Python, PyTorch tensors, how a network is trained, and lesson 01: its ball, its steepest step, its projection and
-# its robust accuracy come back here.
+# **You need** Python, PyTorch tensors, how a network is trained, and lesson 01: its ball, its steepest step, its
+# projection and its robust accuracy come back here.
 
 # %% [markdown]
 # ## 1 · How far does the loss rise?
 #
-# Take all weights and biases of a network and write them below each other: one long vector $w$. Its **training loss** $L(w)$ is
-# the mean cross-entropy over the training images. Training has brought it down. Now move the weights, all at once, by some $dw$.
-# How far can the loss rise, if $dw$ may have any direction, and a length of at most **rho**?
+# Take all weights and biases of a network and write them below each other: one long vector $w$. Its **training loss**
+# $L(w)$ is the mean cross-entropy over the training images. Training has brought it down. Now move the weights, all at
+# once, by some $dw$. How far can the loss rise, if $dw$ may have any direction, and a length of at most **rho**?
 #
 # $$ S(\rho) \;=\; \max_{\lVert dw\rVert \,\le\, \rho} L(w + dw) \;-\; L(w) $$
 #
-# This number is called **sharpness**: the **worst case in a ball** of radius rho around the weights. The length $\lVert dw\rVert$ is the Euclidean one,
-# the root of the sum of squares over all weights together. It is the attacker's question of lesson 01, with weights in
-# place of pixels. But rho is a length in weight space, and eps one in pixel space. They share no unit.
+# This number is called **sharpness**: the **worst case in a ball** of radius rho around the weights. The length
+# $\lVert dw\rVert$ is the Euclidean one, the root of the sum of squares over all weights together. It is the attacker's
+# question of lesson 01, with weights in place of pixels. But rho is a length in weight space, and eps one in pixel
+# space. They share no unit.
 #
-# Nobody can compute this maximum exactly for a network. What one can do is **climb**, as PGD does: go rho along the gradient, which is the
-# steepest step; then, if you like, take more steps, and after each come back into the ball by the projection. (The ball is the l_2 ball;
-# there is no box.) A climb has been somewhere, so it gives a *lower bound*: the true maximum is at least that high.
+# Nobody can compute this maximum exactly for a network. What one can do is **gradient ascent**, as PGD does: go rho
+# along the gradient, which is the steepest step; then, if you like, take more steps, and after each come back into the
+# ball by the projection. (The ball is the l_2 ball; there is no box.) Ascent has been somewhere, so it gives a *lower
+# bound*: the true maximum is at least that high.
 #
-# Two networks to measure, trained here and now on the digits: one in the usual way (SGD), one with SAM, sharpness-aware minimization,
-# which you will write in section 2. Each has 64 pixels, two hidden layers of 48 units, and ten logits; pixels go in as they are.
+# Two networks to measure, trained here and now on the digits: one in the usual way (SGD), one with SAM, sharpness-aware
+# minimization, which you will write in section 2. Each has 64 pixels, two hidden layers of 48 units, and ten logits;
+# pixels go in as they are.
 
 # %%
 import samlib
@@ -62,7 +65,8 @@ assert sum(p.numel() for p in nets["SGD"].parameters()) == 5962
 # %% [markdown]
 # ### Predict
 #
-# A climb looks for the worst direction. A cheaper idea: throw dice, try twenty directions at random, and keep the worst of them.
+# Gradient ascent looks for the worst direction. A cheaper idea: try twenty directions at random, and keep the worst of
+# them.
 
 # %%
 from samlib.course.lessons import perturbing_the_parameters as lesson
@@ -72,12 +76,13 @@ lesson.bet_on_random.ask()
 # %% [markdown]
 # ### Move
 #
-# Raise `rho`, and look at three directions in turn: *random*, the worst of twenty that dice have chosen; *1 step*, along the gradient;
-# *20 steps*, to the highest point that a climb of 20 steps finds.
+# Raise `rho`, and look at three directions in turn: *random*, the worst of twenty random ones; *1 step*, along the
+# gradient; *20 steps*, to the highest place that 20 steps of ascent find.
 #
-# On the left is the loss of both networks on the straight way there. On the right is how far it rises within rho, in all three
-# directions. SGD is grey, with a circle at rho; SAM is blue, with a square. Both scales of height are logarithmic: each grey line on the right is ten times the one below.
-# (A rise below 0.00001 is drawn at 0.00001.)
+# On the left is the loss of both networks on the straight way there, with a mark at rho. On the right is how far it
+# rises within rho, in all three directions, with the numbers of the one that you have chosen. SGD is grey, SAM is blue.
+# Both scales of height are logarithmic: each grey line on the left is ten times the one below, on the right a hundred
+# times.
 
 # %%
 losses = lesson.losses_on_the_way(nets, x_train, y_train)
@@ -86,11 +91,13 @@ lesson.loss_within_rho(losses)
 # %% [markdown]
 # ### Explain
 #
-# - **A random direction is not the worst one.** At rho = 0.4 the climb finds more than a hundred times what the worst of twenty does. In 5,962
-#   dimensions a random direction is almost at right angles to every steep one. The loss hardly moves, and a network looks flat that is not.
-# - **One step is not many.** Training has made the gradient small. It still says which way is up, but it says little about how
-#   the loss bends further out. At rho = 0.4, one step finds a small part of what 20 steps find.
-# - **Within rho = 0.4, SAM's network is the flatter one.** It starts higher, and yet its worst place lies far lower than SGD's.
+# - **A random direction is not the worst one.** At rho = 0.4 twenty steps of ascent find more than a hundred times what
+#   the worst of twenty random directions does. In 5,962 dimensions a random direction is almost at right angles to
+#   every steep one. The loss hardly moves, and a network looks flat that is not.
+# - **One step is not many.** Training has made the gradient small. It still says which way is up, but it says little
+#   about how the loss bends further out. At rho = 0.4, one step finds a small part of what 20 steps find.
+# - **Within rho = 0.4, SAM's network is the flatter one.** It starts higher, and yet its worst place lies far lower
+#   than SGD's.
 # - **Within rho = 0.01, it is the sharper one.** Keep that in mind for section 3.
 
 # %%
@@ -117,8 +124,8 @@ assert losses["SAM", "1 step", 0.4][0] > losses["SGD", "1 step", 0.4][0]
 lesson.three_directions(losses)
 
 # %% [markdown]
-# And the loss after each of the 20 steps. The first step leads SGD's network about as high as SAM's. The next four find most of what
-# there is to find, and the other fifteen add little.
+# And the loss after each of the 20 steps. The first step leads SGD's network about as high as SAM's. The next four find
+# most of what there is to find, and the other fifteen add little.
 
 # %%
 path = {name: find_worst_case(net, x_train, y_train, rho=0.4, steps=20).losses for name, net in nets.items()}
@@ -131,18 +138,21 @@ assert abs(path["SGD"][1] - path["SAM"][1]) < 0.2 * path["SAM"][1]
 # %% [markdown]
 # ## 2 · SAM in a dozen lines
 #
-# If sharp places are unwelcome, why not train against them? **SAM** (Foret and others 2021) asks for weights whose *worst neighbour* has a low loss:
+# If sharp places are unwelcome, why not train against them? **SAM** (Foret and others 2021) asks for weights whose
+# *worst neighbour* has a low loss:
 #
 # $$ \min_w \; \max_{\lVert dw\rVert \le \rho} L(w + dw) $$
 #
-# A climb of 20 steps before each training step would be dear. SAM takes *one*, with the loss of the batch, the images of this training step:
+# Twenty steps of ascent before each training step would be expensive. SAM takes *one*, with the loss of the batch, the
+# images of this training step:
 #
-# $$ dw = \rho\,\frac{\nabla L(w)}{\lVert\nabla L(w)\rVert}, \qquad\text{then}\qquad w \;\leftarrow\; w - \text{step size}\cdot\nabla L(w + dw) . $$
+# $$ dw = \rho\,\frac{\nabla L(w)}{\lVert\nabla L(w)\rVert}, \qquad\text{then}\qquad
+# w \;\leftarrow\; w - \text{step size}\cdot\nabla L(w + dw) . $$
 #
-# Read the second formula twice. The gradient is taken at the top of the climb, $w + dw$. The step starts at $w$.
+# Read the second formula twice. The gradient is taken where the ascent step leads, at $w + dw$. The step starts at $w$.
 #
-# Here it is for a loss of two weights, a valley whose floor is a line of loss 0: $L(u, v) = \frac12\,c(u)\,v^2$. The factor $c(u)$
-# says how steep the walls are at $u$: most at the left, least at $u = 1$.
+# Here it is for a loss of two weights, a valley whose floor is a line of loss 0: $L(u, v) = \frac12\,c(u)\,v^2$. The
+# factor $c(u)$ says how steep the walls are at $u$: most at the left, least at $u = 1$.
 
 
 # %%
@@ -171,18 +181,20 @@ def train_in_the_valley(rho, steps=200, step_size=0.02):
 lesson.bet_on_the_valley.ask()
 
 # %% [markdown]
-# **Move** `steps` from 0 to 200, first with rho = 0, which is SGD, then with a larger `rho`. Along each grey line the loss is the same; the
-# dotted green line is the floor.
+# **Move** `steps` from 0 to 200, first with rho = 0, which is SGD, then with a larger `rho`. Along each grey line the
+# loss is the same; the black one is the floor. On the right is a cut through the valley where training now is: its
+# walls, and how steep they are.
 
 # %%
 paths = {rho: train_in_the_valley(rho) for rho in (0.0, 0.05, 0.1, 0.2, 0.4)}
 lesson.training_in_the_valley(paths, steepness)
 
 # %% [markdown]
-# **Explain.** SGD walks down to the nearest point of the floor and stays there: the gradient is zero. SAM is never done. From the
-# floor it climbs a wall. Downhill from up there leads back to the floor and, since the valley opens to the right, a little to the right.
-# So SAM hops from one side of the floor to the other, and each hop takes it a bit further right: along the floor, to where the walls are
-# least steep. A larger rho looks further up, and drifts faster.
+# **Explain.** SGD walks down to the nearest point of the floor and stays there: the gradient is zero. SAM is never
+# done. From the floor its ascent step goes up a wall. Downhill from up there leads back to the floor and, since the
+# valley opens to the right, a little to the right. So SAM hops from one side of the floor to the other, and each hop
+# takes it a bit further right: along the floor, to where the walls are least steep. A larger rho looks further up, and
+# drifts faster.
 
 # %%
 for rho, (path, _) in paths.items():
@@ -202,8 +214,8 @@ assert all(abs(path[200][1]) < 0.1 for path, _ in paths.values())
 lesson.sgd_and_sam_in_the_valley(paths, steepness)
 
 # %% [markdown]
-# For a real network nothing is new: all its weights are one vector. `samlib.SAM` wraps an optimizer of torch. Here only its climb,
-# and the way back:
+# For a real network nothing is new: all its weights are one vector. `samlib.SAM` wraps an optimizer of torch. Here only
+# its ascent step, and the way back:
 
 # %%
 import torch
@@ -227,9 +239,10 @@ assert same
 # %% [markdown]
 # ### Exercise 1 · Write SAM (medium, 15 minutes)
 #
-# One step of SAM on one batch, without `samlib.SAM`. `optimizer` is an optimizer of torch over all of the model's weights; let *it*
-# take the last move, with the gradient that you leave in `.grad`. The loss is the mean cross-entropy. Return its value before the
-# step, one number. The check compares your weights with those of `samlib.SAM`. Many wrong versions train too; it knows a dozen of them.
+# One step of SAM on one batch, without `samlib.SAM`. `optimizer` is an optimizer of torch over all of the model's
+# weights; let *it* take the last move, with the gradient that you leave in `.grad`. The loss is the mean cross-entropy.
+# Return its value before the step, one number. The check compares your weights with those of `samlib.SAM`. Many wrong
+# versions train too; it knows a dozen of them.
 
 
 # %% tags=["stub"]
@@ -262,16 +275,17 @@ lesson.sam_step.check(sam_step)  # lesson.sam_step.hint() and lesson.sam_step.so
 # %% [markdown]
 # ## 3 · The meter that lies
 #
-# So SAM's network has a lower sharpness at rho = 0.4. Does that make it the flatter *function*? A number should not be trusted before
-# one has tried to fool it.
+# So SAM's network has a lower sharpness at rho = 0.4. Does that make it the flatter *function*? A number should not be
+# trusted before one has tried to fool it.
 #
-# Our networks use ReLU, which keeps what is positive and sets the rest to 0. So $\mathrm{ReLU}(a z) = a\,\mathrm{ReLU}(z)$ for every $a > 0$:
-# what one layer multiplies by $a$, the next can divide by $a$, and the outputs stay what they were.
+# Our networks use ReLU, which keeps what is positive and sets the rest to 0. So
+# $\mathrm{ReLU}(a z) = a\,\mathrm{ReLU}(z)$ for every $a > 0$: what one layer multiplies by $a$, the next can divide by
+# $a$, and the outputs stay what they were.
 #
 # ### Exercise 2 · A disguise (easy, 5 minutes)
 #
-# Write it for a network of three layers: `layers` is a list of three pairs (weight matrix, bias). Multiply the first weight matrix
-# by `a`, and change what else you must, so that no logit changes.
+# Write it for a network of three layers: `layers` is a list of three pairs (weight matrix, bias). Multiply the first
+# weight matrix by `a`, and change what else you must, so that no logit changes.
 
 
 # %% tags=["stub"]
@@ -299,12 +313,14 @@ lesson.bet_on_the_meter.ask()
 # %% [markdown]
 # ### Move
 #
-# Pull `a` to both ends: layer 1, weights and bias, is multiplied by a, and the weight matrix of layer 2 divided by it. On the right is
-# the length of each layer's weight matrix, the root of the sum of its squared entries.
+# Pull `a` to both ends: layer 1, weights and bias, is multiplied by a, and the weight matrix of layer 2 divided by it.
+# On the right is the length of each layer's weight matrix, the root of the sum of its squared entries, and in blue how
+# far a change within rho can move it.
 #
-# Then switch the meter. The **absolute** one is sharpness as above, with rho = 0.4. The **relative** one measures each weight matrix and
-# each bias in units of its own length. If $w_k$ is the $k$-th of them, its change is $dw_k = \lVert w_k\rVert\,u_k$, and all $u_k$ together
-# may be rho long. With rho = 0.05, a matrix that takes all of it moves by 5 % of its length.
+# Then switch the units of rho. The **absolute** meter is sharpness as above, with rho = 0.4. The **relative** one
+# measures each weight matrix and each bias in units of its own length. If $w_k$ is the $k$-th of them, its change is
+# $dw_k = \lVert w_k\rVert\,u_k$, and all $u_k$ together may be rho long. With rho = 0.05, a matrix that takes all of it
+# moves by 5 % of its length. (The blue marks then grow and shrink with the bars.)
 #
 # Last, make the radius small: 0.01 in absolute units, 0.002 in relative ones.
 
@@ -322,14 +338,16 @@ lesson.sharpness_of_one_function(twins, sharpness)
 # %% [markdown]
 # ### Explain
 #
-# - **The meter lies.** These are eleven *twins*: networks with different weights that are one and the same function. In absolute units
-#   their sharpness differs by a factor of hundreds. At both ends of the slider, SAM's network looks sharper than SGD's; at a = 0.2 its sharpness is
-#   more than fifty times what it was. To whoever uses it, nothing has happened.
-# - **Why.** At a = 0.2 the first layer is small, and a step of 0.4 is now a large one for it. At a = 10 it is so for the second layer.
-# - **The relative radius mends that.** Its units grow and shrink with the layers, and the curve is flat.
-# - **It does not settle which network is flatter.** Within the large radius SAM's is, within the small one SGD's, in absolute and in
-#   relative units alike. Close to the weights the rise is rho times the length of the gradient, and SAM, which never came to rest on the
-#   floor, has the longer gradient. Further out, how steep the walls are decides.
+# - **The meter lies.** These are eleven *twins*: networks with different weights that are one and the same function. In
+#   absolute units their sharpness differs by a factor of hundreds. At both ends of the slider, SAM's network looks
+#   sharper than SGD's; at a = 0.2 its sharpness is more than fifty times what it was. To whoever uses it, nothing has
+#   happened.
+# - **Why.** At a = 0.2 the first layer is small, and a step of 0.4 is now a large one for it. At a = 10 it is so for
+#   the second layer.
+# - **The relative radius fixes that.** Its units grow and shrink with the layers, and the curve is flat.
+# - **It does not settle which network is flatter.** Within the large radius SAM's is, within the small one SGD's, in
+#   absolute and in relative units alike. Close to the weights the rise is rho times the length of the gradient, and
+#   SAM, which never came to rest on the floor, has the longer gradient. Further out, how steep the walls are decides.
 #
 # *A smaller sharpness number is not a flatter function*: it is a number in some unit, within some radius. Name both.
 
@@ -357,15 +375,16 @@ for units, size in lesson.RADII:
     assert units == "absolute" or max(sam) < 1.001 * min(sam)
 
 # %% [markdown]
-# The same as still pictures, for a = 0.2: two meters and two radii. The curve of SAM's twins is flat with the relative meter, and it lies below SGD's
-# line where the radius is large, above it where the radius is small.
+# The same as still pictures, for a = 0.2: two meters and two radii. The curve of SAM's twins is flat with the relative
+# meter, and it lies below SGD's line where the radius is large, above it where the radius is small.
 
 # %%
 lesson.sharpness_in_four_balls(sharpness)
 
 # %% [markdown]
-# And the pixels? A change of the weights that no logit sees, no attack sees either. Here is the robust accuracy on the test digits at l_inf
-# eps = 0.125, as the attacks of `samlib.robust_accuracy` find it, for SAM's network and for its twin at a = 0.2:
+# And the pixels? A change of the weights that no logit sees, no attack sees either. Here is the robust accuracy on the
+# test digits at l_inf eps = 0.125, as the attacks of `samlib.robust_accuracy` find it, for SAM's network and for its
+# twin at a = 0.2:
 
 # %%
 robust = {a: samlib.robust_accuracy(twins[a], x_test, y_test, 0.125) for a in (1.0, 0.2)}
@@ -377,9 +396,9 @@ for a, share in robust.items():
 assert abs(robust[1.0] - robust[0.2]) < 0.002
 
 # %% [markdown]
-# ### Exercise 3 · A climb that no disguise fools (hard, 10 minutes)
+# ### Exercise 3 · An ascent step that no disguise fools (hard, 10 minutes)
 #
-# Write the first step of the relative climb, for the relative meter above. `weights` holds K tensors, `gradients` the K gradients
+# Write the first step of ascent for the relative meter above. `weights` holds K tensors, `gradients` the K gradients
 # of the same shapes. Return the K steps $dw_k$ that raise the loss most, as far as the gradient tells, among all with
 #
 # $$ \sqrt{\textstyle\sum_k \left(\lVert dw_k\rVert / \lVert w_k\rVert\right)^2} \;=\; \rho . $$
@@ -403,33 +422,36 @@ def relative_step(weights, gradients, rho):
 lesson.relative_step.check(relative_step)
 
 # %% [markdown]
-# ## 4 · Where the climb goes, and where it breaks
+# ## 4 · Where the ascent step goes, and when it is too long
 #
-# The disguise fools more than a meter. SAM has one rho for all layers, and its climb follows the gradient. So a layer with the share $s$ of
-# the gradient's squared length gets the share $s$ of rho², and moves by $\sqrt{s}\,\rho$. (A layer is its weight matrix and its bias.)
-# What if the layers change size?
+# The disguise fools more than a meter. SAM has one rho for all layers, and its ascent step follows the gradient. So a
+# layer with the share $s$ of the gradient's squared length gets the share $s$ of rho², and moves by $\sqrt{s}\,\rho$.
+# (A layer is its weight matrix and its bias.) What if the layers change size?
 
 # %%
 lesson.bet_on_the_shares.ask()
 
 # %% [markdown]
-# **Move** `a` to both ends, for a climb in absolute units; then in relative ones. A bar is the layer's share of rho².
+# **Move** `a` to both ends, for an ascent step in absolute units; then in relative ones. Each bar is rho² in one
+# network, cut into the shares of its layers.
 
 # %%
 shares = lesson.shares_of_rho(nets, x_train, y_train)
 lesson.share_of_each_layer(shares)
 
 # %% [markdown]
-# **Explain.** At a = 0.1 the first layer takes nearly all of the climb. A layer that is ten times smaller has a gradient that is ten times
-# longer: the same small change now does ten times as much. At a = 10 it is the second layer that has become small, and it takes nearly all.
-# So SAM itself is not blind to the disguise: *two networks that are the same function are trained differently from there*.
+# **Explain.** At a = 0.1 the first layer takes nearly all of the ascent step. A layer that is ten times smaller has a
+# gradient that is ten times longer: the same small change now does ten times as much. At a = 10 it is the second layer
+# that has become small, and it takes nearly all. So SAM itself is not blind to the disguise: *two networks that are the
+# same function are trained differently from there*.
 #
-# In relative units the bars stand still. That is one reason for relative versions of SAM. The best known is ASAM, which measures every
-# single weight in units of its own size (`samlib.SAM(..., adaptive=True)`).
+# In relative units the shares do not change. That is one reason for relative versions of SAM. The best known is ASAM,
+# which measures every single weight in units of its own size (`samlib.SAM(..., adaptive=True)`).
 #
-# Look also at a = 1 in absolute units, the climb that SAM makes in training. In the SAM network the first layer takes more than half of it, in the
-# SGD network less. Remember it: the first layer is the one next to the pixels, and lesson 03 shows that in this network its climb carries most of
-# what SAM does for robustness. (In other networks it need not.)
+# Look also at a = 1 in absolute units, the ascent step that SAM takes in training. In the SAM network the first layer
+# takes more than half of it, in the SGD network less. Remember it: the first layer is the one next to the pixels, and
+# lesson 03 shows that in this network perturbing it carries most of what SAM does for robustness. (In other networks it
+# need not.)
 
 # %%
 from samlib.sharpness import ascent_shares
@@ -446,13 +468,13 @@ for name in nets:
 assert shares["SAM", 1.0, "absolute"][0] > 0.5 > shares["SGD", 1.0, "absolute"][0]
 
 # %% [markdown]
-# Still: the absolute climb for three factors a, and the relative one, whose bars are the same for every a.
+# Still: the absolute step for three factors a, and the relative one, whose shares are the same for every a.
 
 # %%
 lesson.shares_absolute_and_relative(shares)
 
 # %% [markdown]
-# ### How long may the climb be?
+# ### How long may the ascent step be?
 #
 # In the valley, a larger rho always led further. What about twice the rho that we have used?
 
@@ -460,9 +482,10 @@ lesson.shares_absolute_and_relative(shares)
 lesson.bet_on_rho.ask()
 
 # %% [markdown]
-# Here are ten training runs for each rho, of a larger network (two hidden layers of 256 units). They are read from a file, which one command remakes
-# (`python -m samlib results`; lesson 03 says what the attack was). Each dot is one run, each line the mean of ten. On the left is
-# how well a run fits its *training* images, on the right how robust it is on test images.
+# Here are ten training runs for each rho, of a larger network (two hidden layers of 256 units). They are read from a
+# file, which one command remakes (`python -m samlib results`; lesson 03 says what the attack was). Each mark is one
+# run, each line the mean of ten. On the left is how well a run fits its *training* images, on the right how robust it
+# is on test images.
 
 # %%
 from samlib.course import results
@@ -486,23 +509,26 @@ rivals = results.values(methods, "SGD", "linf 0.125")
 assert min(results.values(methods, "SAM 0.4", "linf 0.125")) > max(rivals)
 
 # %% [markdown]
-# **Explain.** At rho = 0.8 (orange triangles) about half of the runs never fit their training images: they *collapse*. Each of the others is more robust
-# than any run at 0.4. The mean describes neither kind, so look at the dots.
+# **Explain.** At rho = 0.8 about half of the runs never fit their training images: they *collapse* (hollow marks). Each
+# of the others is more robust than any run at 0.4. The mean describes neither kind, so look at the marks.
 #
-# SAM's climb trusts the gradient over a distance of rho. Beyond some length the loss no longer looks as the gradient says, and
-# a gradient found out there tells little about the place where the step begins. Here the best rho that is safe lies close to the cliff. Choose rho
-# on images set aside from training, never on the test images.
+# SAM's ascent step trusts the gradient over a distance of rho. Beyond some length the loss no longer looks as the
+# gradient says, and a gradient found out there tells little about the place where the step begins. Here the best rho
+# that is safe lies close to the cliff. Choose rho on images set aside from training, never on the test images.
 
 # %% [markdown]
 # ## 5 · Where it fails
 #
-# - **A climb proves nothing.** It finds a high place, and a higher one may be near: every sharpness in this lesson is a lower bound.
-# - **The order depends on the radius**, even with a meter that no rescaling of layers fools. There is no such thing as *the* flatter
-#   network without a radius.
-# - **A flat minimum is not a robust one.** The twins of section 3 differ in sharpness by a factor of hundreds, and all have the same robust accuracy. If sharpness and
-#   robustness are linked, then not through an absolute number. Lesson 05 finds the part of the link that can be proved: the first layer.
-# - **A relative meter sees through its own rescalings only.** Ours has one unit for each matrix and bias, `"layer"` below. Rescale single units of the
-#   network, each by its own factor, and it is fooled again. ASAM's, `"adaptive"`, with one unit for each weight, is not:
+# - **Ascent proves nothing.** It finds a high place, and a higher one may be near: every sharpness in this lesson is a
+#   lower bound.
+# - **The order depends on the radius**, even with a meter that no rescaling of layers fools. There is no such thing as
+#   *the* flatter network without a radius.
+# - **A flat minimum is not a robust one.** The twins of section 3 differ in sharpness by a factor of hundreds, and all
+#   have the same robust accuracy. If sharpness and robustness are linked, then not through an absolute number. Lesson
+#   05 finds the part of the link that can be proved: the first layer.
+# - **A relative meter sees through its own rescalings only.** Ours has one unit for each matrix and bias, `"layer"`
+#   below. Rescale single units of the network, each by its own factor, and it is fooled again. ASAM's, `"adaptive"`,
+#   with one unit for each weight, is not:
 
 # %%
 single, factors = rescale(nets["SAM"], 1.0), torch.ones(48, dtype=torch.float64)
@@ -525,13 +551,14 @@ for units, rho in (("layer", 0.05), ("adaptive", 0.8)):
 # <details>
 # <summary><b>Appendix · BatchNorm in the second pass</b> (open it if your network has BatchNorm)</summary>
 #
-# A BatchNorm layer does two things in training mode. It normalises by the mean and variance of the *batch*, and it keeps *running*
-# averages of both, which evaluation mode uses later. SAM runs each batch twice, the second time at weights that the network will never have.
+# A BatchNorm layer does two things in training mode. It normalises by the mean and variance of the *batch*, and it
+# keeps *running* averages of both, which evaluation mode uses later. SAM runs each batch twice, the second time at
+# weights that the network will never have.
 #
-# - The second pass should normalise by the batch, as the first does: it is the loss of training that SAM climbs. With evaluation mode in
-#   the second pass, the two passes belong to two different functions.
-# - The running averages should see the first pass only. `samlib.SAM(optimizer, rho, model=model)` sees to that. Without `model`, they
-#   count each batch twice, and half of what they average was never a network of yours.
+# - The second pass should normalise by the batch, as the first does: it is the loss of training that SAM perturbs. With
+#   evaluation mode in the second pass, the two passes belong to two different functions.
+# - The running averages should see the first pass only. `samlib.SAM(optimizer, rho, model=model)` sees to that. Without
+#   `model`, they count each batch twice, and half of what they average was never a network of yours.
 #
 # The next cell counts how many batches the running averages have seen after one step.
 #
@@ -558,11 +585,13 @@ assert seen == {False: 2, True: 1}
 # %% [markdown]
 # ## What you learned
 #
-# - Sharpness is how far the loss rises at worst in a ball of radius rho around the weights. One step finds part of it, a random direction next to
-#   nothing.
-# - SAM climbs by rho with one joint norm over all weights, takes the gradient there, comes back, and lets the optimizer step.
-# - In absolute units sharpness can be changed at will without changing a single output, and so can the share of the climb that a layer receives.
-#   A relative radius mends the rescaling. Which network is flatter still depends on the radius.
+# - Sharpness is how far the loss rises at worst in a ball of radius rho around the weights. One step finds part of it,
+#   a random direction next to nothing.
+# - SAM's ascent step has length rho, in one joint norm over all weights. SAM takes the gradient there, comes back, and
+#   lets the optimizer step.
+# - In absolute units sharpness can be changed at will without changing a single output, and so can the share of the
+#   ascent step that a layer receives. A relative radius fixes the rescaling. Which network is flatter still depends on
+#   the radius.
 # - A larger rho helps until training breaks.
 #
 # ### Three questions
@@ -579,11 +608,12 @@ lesson.recall_order.ask()
 # %% [markdown]
 # ### Sources
 #
-# - P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur 2021, *Sharpness-Aware Minimization for Efficiently Improving Generalization*,
-#   [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM.
+# - P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur 2021, *Sharpness-Aware Minimization for Efficiently Improving
+#   Generalization*, [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM.
 # - L. Dinh, R. Pascanu, S. Bengio, Y. Bengio 2017, *Sharp Minima Can Generalize For Deep Nets*,
 #   [arXiv 1703.04933](https://arxiv.org/abs/1703.04933): the rescaling that fools the meter.
-# - J. Kwon, J. Kim, H. Park, I. K. Choi 2021, *ASAM*, [arXiv 2102.11600](https://arxiv.org/abs/2102.11600): a radius relative to each weight.
+# - J. Kwon, J. Kim, H. Park, I. K. Choi 2021, *ASAM*, [arXiv 2102.11600](https://arxiv.org/abs/2102.11600): a radius
+#   relative to each weight.
 # - Z. Wei, J. Zhu, Y. Zhang 2023, *Sharpness-Aware Minimization Alone can Improve Adversarial Robustness*,
 #   [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the paper of this course.
 # - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.

@@ -1,271 +1,35 @@
-"""The exercises of lesson 02, Perturbing the parameters."""
+"""The exercises of lesson 02, Perturbing the parameters, and its questions."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from samlib.course.exercise import Exercise, Question, attempted
-from samlib.models import mlp
-from samlib.sam import SAM
+from samlib.course.lessons.perturbing_the_parameters.sam_by_hand import judge_sam_step
 
 # ---- SAM by hand -----------------------------------------------------------------------------------------------------
 
-SAMStep = Callable[[nn.Module, Tensor, Tensor, torch.optim.Optimizer, float], Any]
-LR, DECAY = 0.1, 0.02
-
-
-class _Borrowed(Exception):
-    """Raised when the learner's step makes an optimizer instead of being one."""
-
-
-@contextmanager
-def _nothing_borrowed() -> Iterator[None]:
-    def refuse(self: Any, *_: Any, **__: Any) -> None:
-        raise _Borrowed(type(self).__name__)
-
-    with ExitStack() as stack:
-        for owner, name in [
-            (SAM, "__init__"),
-            (SAM, "first_step"),
-            (SAM, "step"),
-            (torch.optim.Optimizer, "__init__"),
-        ]:
-            stack.enter_context(mock.patch.object(owner, name, refuse))
-        yield
-
-
-def _task(seed: int) -> tuple[nn.Module, Tensor, Tensor]:
-    """A small network with images and labels, in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand(12, 1, 8, 8, generator=generator, dtype=torch.float64)
-    y = torch.randint(10, (12,), generator=generator)
-    return mlp(hidden=(7,), seed=seed).double(), x, y
-
-
-def _flat(model: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-def _loss(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    with torch.no_grad():
-        return float(F.cross_entropy(model(x), y))
-
-
-def _right(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    make: Callable[[nn.Module], torch.optim.Optimizer],
-    rho: float,
-    steps: int = 1,
-) -> Tensor:
-    """The model's weights after steps of samlib.SAM around the optimizer that `make` makes."""
-    sam = SAM(make(model), rho=rho)
-
-    def closure() -> Tensor:
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        return loss
-
-    for _ in range(steps):
-        sam.step(closure)
-    return _flat(model)
-
-
-ASCENTS: dict[str, Callable[[list[Tensor], Tensor, float], list[Tensor]]] = {
-    "right": lambda g, n, rho: [rho * k / n for k in g],
-    "downhill": lambda g, n, rho: [-rho * k / n for k in g],
-    "not normalised": lambda g, n, rho: [rho * k for k in g],
-    "normalised by the square": lambda g, n, rho: [rho * k / n**2 for k in g],
-    "without rho": lambda g, n, rho: [k / n for k in g],
-    "each tensor for itself": lambda g, n, rho: [rho * k / k.norm() for k in g],
-    "each layer for itself": lambda g, n, rho: [
-        rho * k / torch.cat([h.flatten() for h in g[i - i % 2 : i - i % 2 + 2]]).norm() for i, k in enumerate(g)
-    ],
-    "signs": lambda g, n, rho: [rho * k.sign() for k in g],
-    "no biases": lambda g, n, rho: [
-        rho * k / torch.cat([h.flatten() for h in g if h.dim() > 1]).norm() * (k.dim() > 1) for k in g
-    ],
-}
-ENDS = ("right", "never back", "back too late", "both gradients", "first gradient", "no step")
-SYMPTOMS = {
-    "downhill": "Your climb goes downhill: the gradient points up, so add rho * g / ‖g‖ to the weights.",
-    "not normalised": "The climb is not rho long: it is rho times the gradient, and near a minimum that is next to nothing. Divide by the gradient's length.",
-    "normalised by the square": "You divided the gradient by its squared length. Divide by the length itself, the root of the sum of squares.",
-    "without rho": "Your climb has length 1, whatever rho is. Multiply by rho.",
-    "each tensor for itself": "You gave each tensor a norm of its own, so that every one moves by rho. All weights are one vector: take one joint norm over all gradients.",
-    "each layer for itself": "You gave each layer a norm of its own, so that every layer moves by rho. All weights are one vector: take one joint norm over all gradients.",
-    "signs": "You climb along the sign of the gradient. That is the steepest step in l_inf; SAM's ball is l_2: divide by the length.",
-    "no biases": "The biases did not climb. model.parameters() has weights and biases; all of them are one vector.",
-    "never back": "You forgot to come back: the weights still carry the climb. Take it back before the optimizer steps.",
-    "back too late": "You came back after the optimizer's step. Weight decay then pulled at the climbed weights: come back first, then step.",
-    "both gradients": "The gradients of both passes were added up. backward() adds to what lies in .grad: clear it between the passes.",
-    "first gradient": "That is a plain step: the gradient used is the one from before the climb. SAM steps with the gradient at the top.",
-    "no step": "After your step the weights are where they were. If you put back a copy, put it back before optimizer.step(), not after.",
-}
-
-
-def _mistaken(model: nn.Module, x: Tensor, y: Tensor, rho: float, climb: str, end: str) -> Tensor:
-    """The weights after one step of SGD with weight decay, done in one of the wrong ways (or, twice "right", the right one)."""
-    model = copy.deepcopy(model)
-    weights = list(model.parameters())
-
-    def gradient() -> list[Tensor]:
-        return list(torch.autograd.grad(F.cross_entropy(model(x), y), weights))
-
-    def move(kicks: list[Tensor], factor: float = 1.0) -> None:
-        with torch.no_grad():
-            for w, kick in zip(weights, kicks, strict=True):
-                w += factor * kick
-
-    def step(gradients: list[Tensor]) -> None:
-        move([g + DECAY * w.detach() for g, w in zip(gradients, weights, strict=True)], -LR)
-
-    first = gradient()
-    if end == "first gradient":
-        step(first)
-    elif end != "no step":
-        kicks = ASCENTS[climb](first, torch.cat([g.flatten() for g in first]).norm(), rho)
-        move(kicks)
-        second = gradient()
-        if end == "both gradients":
-            second = [a + b for a, b in zip(first, second, strict=True)]
-        if end in ("never back", "back too late"):
-            step(second)
-            move(kicks, -1.0 if end == "back too late" else 0.0)
-        else:
-            move(kicks, -1.0)
-            step(second)
-    return _flat(model)
-
-
-def _attempt(
-    sam_step: SAMStep, model: nn.Module, x: Tensor, y: Tensor, optimizer: torch.optim.Optimizer, rho: float
-) -> Any:
-    before = _flat(model)
-    with _nothing_borrowed():
-        answer = sam_step(model, x.clone(), y.clone(), optimizer, rho)
-    return attempted(answer) if torch.equal(_flat(model), before) else answer
-
-
-def _judge_sam_step(sam_step: SAMStep) -> str | None:
-    if not callable(sam_step):
-        return f"sam_step must be a function, and yours is a {type(sam_step).__name__}."
-    trials = (_wrong_step, _wrong_return, _wrong_with_old_gradients, _wrong_over_steps)
-    try:
-        return next((complaint for trial in trials if (complaint := trial(sam_step))), None)
-    except _Borrowed as error:
-        if str(error) == "SAM":
-            return "You called samlib.SAM. Here you write what it does: two passes, a climb, the way back, and optimizer.step()."
-        return (
-            f"Your step makes a new optimizer ({error}). Use the one that you are handed: it remembers momentum from "
-            "step to step, and a new one would not."
-        )
-
-
-def _sgd(model: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.SGD(model.parameters(), lr=LR, weight_decay=DECAY)
-
-
-def _wrong_step(sam_step: SAMStep) -> str | None:
-    """What is wrong with the weights after one step from a clean start."""
-    rho = 0.3
-    model, x, y = _task(0)
-    start, reference = _flat(model), copy.deepcopy(model)
-    _attempt(sam_step, model, x, y, _sgd(model), rho)
-    if not all(p.requires_grad for p in model.parameters()):
-        return "Your step leaves the weights with requires_grad = False: the next one will find no gradient."
-    found, right = _flat(model), _right(copy.deepcopy(reference), x, y, _sgd, rho)
-
-    def near(other: Tensor) -> bool:
-        return bool((found - other).norm() <= 1e-6 * (right - start).norm())
-
-    if near(right):
-        return None
-    wrong_ascents = [(climb, "right", climb) for climb in ASCENTS if climb != "right"]
-    wrong_ends = [("right", end, end) for end in ENDS if end != "right"]
-    for climb, end, symptom in wrong_ascents + wrong_ends:
-        if near(_mistaken(reference, x, y, rho, climb, end)):
-            return SYMPTOMS[symptom]
-    return (
-        f"After one step your weights are {(found - right).norm():.3g} away from SAM's, where SAM's whole step is "
-        f"{(right - start).norm():.3g} long (rho = {rho:g}, learning rate {LR:g}, weight decay {DECAY:g})."
-    )
-
-
-def _wrong_return(sam_step: SAMStep) -> str | None:
-    """What is wrong with the number that comes back."""
-    model, x, y = _task(1)
-    before, reference = _loss(model, x, y), copy.deepcopy(model)
-    answer = _attempt(sam_step, model, x, y, _sgd(model), 0.3)
-    if answer is None or answer is ...:
-        return "The step is right, but it returns nothing. Return the loss at the weights where it began, as a number."
-    if isinstance(answer, Tensor) and answer.numel() != 1:
-        return f"sam_step returned a tensor of shape {tuple(answer.shape)}; it must return one number, the mean loss."
-    value = float(answer.detach() if isinstance(answer, Tensor) else answer)
-    if math.isclose(value, before, rel_tol=1e-6):
-        return None
-    weights = list(reference.parameters())
-    gradients = list(torch.autograd.grad(F.cross_entropy(reference(x), y), weights))
-    kicks = ASCENTS["right"](gradients, torch.cat([g.flatten() for g in gradients]).norm(), 0.3)
-    with torch.no_grad():
-        for w, kick in zip(weights, kicks, strict=True):
-            w += kick
-    if math.isclose(value, _loss(reference, x, y), rel_tol=1e-6):
-        return f"The step is right. You return the loss at the top of the climb, {value:.4f}; at the weights where it began it is {before:.4f}."
-    return f"The step is right, but you return {value:.4f}, and the loss at the weights where it began is {before:.4f}."
-
-
-def _wrong_with_old_gradients(sam_step: SAMStep) -> str | None:
-    """Gradients of an earlier step lie in .grad when the function is called: in a training loop they always do."""
-    model, x, y = _task(2)
-    right = _right(copy.deepcopy(model), x, y, _sgd, 0.3)
-    for p in model.parameters():
-        p.grad = torch.full_like(p, 0.7)
-    _attempt(sam_step, model, x, y, _sgd(model), 0.3)
-    if torch.allclose(_flat(model), right, rtol=0, atol=1e-7):
-        return None
-    return "A first step is right, a second one is not: gradients that an earlier step left in .grad get into yours. Clear them first."
-
-
-def _wrong_over_steps(sam_step: SAMStep) -> str | None:
-    """Several steps with optimizers that remember."""
-    makers: dict[str, Callable[[nn.Module], torch.optim.Optimizer]] = {
-        "SGD with momentum": lambda m: torch.optim.SGD(m.parameters(), lr=LR, momentum=0.9),
-        "Adam": lambda m: torch.optim.Adam(m.parameters(), lr=0.01),
-    }
-    for name, make in makers.items():
-        model, x, y = _task(3)
-        right = _right(copy.deepcopy(model), x, y, make, 0.1, steps=3)
-        optimizer = make(model)
-        for _ in range(3):
-            _attempt(sam_step, model, x, y, optimizer, 0.1)
-        if not torch.allclose(_flat(model), right, rtol=0, atol=1e-6):
-            return (
-                f"Right with plain SGD, not with {name}. Leave the last move to optimizer.step(), called once in each "
-                "step with the gradients in .grad: momentum and the rest are its business."
-            )
-    return None
-
-
 sam_step = Exercise(
     "perturbing_the_parameters/sam step",
-    _judge_sam_step,
+    judge_sam_step,
     "Two passes, one climb of length rho, the way back, and a step of any optimizer. This is all of SAM.",
     [
-        "The order: loss and gradient here; move all weights by rho * g / ‖g‖; loss and gradient there; move back; optimizer.step().",
-        "‖g‖ is one number for the whole network: torch.cat([g.flatten() for g in gradients]).norm(). Change weights in torch.no_grad().",
-        "Take the first gradients with torch.autograd.grad(loss, weights), which leaves .grad alone; clear .grad with "
-        "optimizer.zero_grad(), then backward() at the top. Keep copies of the weights and w.copy_() them back.",
+        (
+            "The order: loss and gradient here; move all weights by rho * g / ‖g‖; loss and gradient there; move "
+            "back; optimizer.step()."
+        ),
+        (
+            "‖g‖ is one number for the whole network: torch.cat([g.flatten() for g in gradients]).norm(). Change "
+            "weights in torch.no_grad()."
+        ),
+        "Take the first gradients with torch.autograd.grad(loss, weights), which leaves .grad alone; clear .grad "
+        "with optimizer.zero_grad(), then backward() at the top. Keep copies of the weights and w.copy_() them back.",
     ],
 )
 
@@ -318,11 +82,14 @@ def _wrong_disguise(found: Layers, layers: Layers, a: float, change: float) -> s
         return None
     if times(0, 1, 1):
         return (
-            f"The logits change by up to {change:.2f}. The first bias is as it was: ReLU(a W x + b) is not a ReLU(W x + b). "
-            "All that enters the ReLU must grow by a."
+            f"The logits change by up to {change:.2f}. The first bias is as it was: ReLU(a W x + b) is not a ReLU(W x "
+            "+ b). All that enters the ReLU must grow by a."
         )
     if times(1, 0, a):
-        return f"The logits change by up to {change:.2f}: the second layer must undo the factor, and you multiplied by it again."
+        return (
+            f"The logits change by up to {change:.2f}: the second layer must undo the factor, and you multiplied by "
+            "it again."
+        )
     if times(1, 0, 1) and times(2, 0, 1):
         return f"The logits change by up to {change:.2f}: nothing after the first layer undoes the factor a."
     if times(1, 0, 1 / a) and times(1, 1, 1 / a):
@@ -336,10 +103,16 @@ def _wrong_disguise(found: Layers, layers: Layers, a: float, change: float) -> s
 disguise = Exercise(
     "perturbing_the_parameters/disguise",
     _judge_disguise,
-    "Another network in weight space, the same one to everybody who uses it. A number that tells the two apart is not about the function.",
+    (
+        "Another network in weight space, the same one to everybody who uses it. A number that tells the two apart "
+        "is not about the function."
+    ),
     [
         "ReLU(a z) = a ReLU(z) for a > 0. What is z in the first layer? It is W1 x + b1.",
-        "The second layer now receives a times what it did. What undoes that, and what in the second layer never sees it?",
+        (
+            "The second layer now receives a times what it did. What undoes that, and what in the second layer never "
+            "sees it?"
+        ),
         "W1 and b1 times a, W2 divided by a, all else as it was.",
     ],
 )
@@ -349,7 +122,10 @@ disguise = Exercise(
 
 def _judge_relative_step(relative_step: Callable[[list[Tensor], list[Tensor], float], Any]) -> str | None:
     if not callable(relative_step):
-        return f"relative_step must be a function of weights, gradients and rho, and yours is a {type(relative_step).__name__}."
+        return (
+            "relative_step must be a function of weights, gradients and rho, and yours is a "
+            f"{type(relative_step).__name__}."
+        )
     generator = torch.Generator().manual_seed(0)
     for shapes, rho in [([(5, 3), (5,), (2, 5), (2,)], 0.1), ([(4, 4), (3, 4)], 0.5)]:
         sizes = [0.3, 2.0, 5.0, 1.0][: len(shapes)]
@@ -392,30 +168,42 @@ def _wrong_relative_step(steps: list[Tensor], weights: list[Tensor], gradients: 
     if same([-r for r in right]):
         return "Your step goes downhill; the climb goes along the gradient, not against it."
     if same([rho * g / _joint(gradients) for g in gradients]):
-        return f"That is SAM's own step, in absolute units: measured in sizes of the tensors it is {length:.2f} long, not {rho:g}."
+        return (
+            f"That is SAM's own step, in absolute units: measured in sizes of the tensors it is {length:.2f} long, "
+            f"not {rho:g}."
+        )
     if same([rho * w.norm() * g / g.norm() for w, g in pairs]):
         return (
-            f"No disguise fools your step, but it is too long: every tensor moves by rho of its own size, together "
+            "No disguise fools your step, but it is too long: every tensor moves by rho of its own size, together "
             f"{length:.2f}, not {rho:g}. rho is to be shared: one norm over all."
         )
     if same([rho * w.norm() * g / _joint(gradients) for w, g in pairs]):
         return (
-            "You measure the gradient in absolute units and only the step in sizes of the tensors. "
-            "With step_k = ‖w_k‖ u_k, what is the gradient with respect to u_k?"
+            "You measure the gradient in absolute units and only the step in sizes of the tensors. With step_k = "
+            "‖w_k‖ u_k, what is the gradient with respect to u_k?"
         )
     adaptive = [w.abs() * g for w, g in pairs]
     if same([rho * w.abs() * s / _joint(adaptive) for w, s in zip(weights, adaptive, strict=True)]):
-        return "That is ASAM's step, relative to the size of each single entry: a good meter, but another one. Here each tensor has one size, its length."
+        return (
+            "That is ASAM's step, relative to the size of each single entry: a good meter, but another one. Here "
+            "each tensor has one size, its length."
+        )
     if math.isclose(length, rho, rel_tol=1e-6):
         gain, most = (float(sum((s * g).sum() for s, g in zip(t, gradients, strict=True))) for t in (steps, right))
-        return f"It has the right length, but it is not the steepest: along the gradient it gains {gain:.3f}, and {most:.3f} is possible."
+        return (
+            f"It has the right length, but it is not the steepest: along the gradient it gains {gain:.3f}, and "
+            f"{most:.3f} is possible."
+        )
     return f"In sizes of the tensors your step is {length:.3f} long; it must be rho = {rho:g}."
 
 
 relative_step = Exercise(
     "perturbing_the_parameters/relative step",
     _judge_relative_step,
-    "The size of each tensor enters twice: once since a large tensor may move further, once since its share is then worth more.",
+    (
+        "The size of each tensor enters twice: once since a large tensor may move further, once since its share is "
+        "then worth more."
+    ),
     [
         "Write step_k = ‖w_k‖ u_k. The condition is then that all u together have length rho: an ordinary ball.",
         "The loss as a function of u_k has the gradient ‖w_k‖ g_k (chain rule). The steepest u is that, made rho long.",
@@ -426,43 +214,72 @@ relative_step = Exercise(
 # ---- predictions -----------------------------------------------------------------------------------------------------
 
 bet_on_random = Question(
-    "The worst of twenty random directions, rho = 0.4 long, raises the SGD network's loss a little. A climb of 20 steps in the same ball raises it …",
+    (
+        "The worst of twenty random directions, rho = 0.4 long, raises the SGD network's loss a little. A climb of "
+        "20 steps in the same ball raises it …"
+    ),
     {
         "about as much": "Dice do not find what a climb finds.",
         "about ten times as much": "Far more than that: no random direction comes near the steepest one.",
-        "more than a hundred times as much": "With 5,962 weights, a random direction is almost at right angles to every steep one. Luck does not find a cliff.",
+        "more than a hundred times as much": (
+            "With 5,962 weights, a random direction is almost at right angles to every steep one. Luck does not find "
+            "a cliff."
+        ),
     },
     correct="more than a hundred times as much",
 )
 
 bet_on_the_valley = Question(
-    "The floor of this valley is a line of weights with loss 0; it is narrow at the left and wide at the right. Training starts at the "
-    "upper left. Where is SAM after many steps?",
+    "The floor of this valley is a line of weights with loss 0; it is narrow at the left and wide at the right. "
+    "Training starts at the upper left. Where is SAM after many steps?",
     {
-        "where SGD is: both stop when the loss is 0": "SGD stops there. SAM's gradient is taken rho away, up the wall, and there it is not zero.",
-        "further right along the floor, where the valley is wide": "Up the wall, downhill is also a little towards the wider part. Each climb shows SAM a bit of that.",
-        "high up on a wall: it climbs out of the valley": "The climb is taken back each time; what stays is a step downhill.",
+        "where SGD is: both stop when the loss is 0": (
+            "SGD stops there. SAM's gradient is taken rho away, up the wall, and there it is not zero."
+        ),
+        "further right along the floor, where the valley is wide": (
+            "Up the wall, downhill is also a little towards the wider part. Each climb shows SAM a bit of that."
+        ),
+        "high up on a wall: it climbs out of the valley": (
+            "The climb is taken back each time; what stays is a step downhill."
+        ),
     },
     correct="further right along the floor, where the valley is wide",
 )
 
 bet_on_the_meter = Question(
-    "In the SAM network, multiply the first layer by a = 0.2 and divide the second layer's weights by it. No logit changes. Its "
-    "sharpness, measured within rho = 0.4 of the weights …",
+    "In the SAM network, multiply the first layer by a = 0.2 and divide the second layer's weights by it. No logit "
+    "changes. Its sharpness, measured within rho = 0.4 of the weights …",
     {
-        "stays: it is the same function": "The function stays; the ball does not. A step of 0.4 is now a large one for the small layer.",
-        "rises far above the SGD network's": "A step of 0.4 is a large one for the layer that was made small. The number grows more than fiftyfold.",
-        "falls: the weights are smaller": "Those of the first layer are, and that is why a step of 0.4 does more to them.",
+        "stays: it is the same function": (
+            "The function stays; the ball does not. A step of 0.4 is now a large one for the small layer."
+        ),
+        "rises far above the SGD network's": (
+            "A step of 0.4 is a large one for the layer that was made small. The number grows more than fiftyfold."
+        ),
+        "falls: the weights are smaller": (
+            "Those of the first layer are, and that is why a step of 0.4 does more to them."
+        ),
     },
     correct="rises far above the SGD network's",
 )
 
 bet_on_the_shares = Question(
-    "The same disguise with a = 0.1: first layer times 0.1, the second layer's weights divided by it. SAM trains on. Which layer does its climb now move most?",
+    (
+        "The same disguise with a = 0.1: first layer times 0.1, the second layer's weights divided by it. SAM trains "
+        "on. Which layer does its climb now move most?"
+    ),
     {
-        "the first": "Its weights are ten times smaller, so its gradient is ten times larger, and the climb goes along the gradient.",
-        "the second: it has the largest weights": "Large weights have small gradients here: the second layer's shrank tenfold, the first layer's grew tenfold.",
-        "the shares stay as they were": "The gradients of both layers changed, one by ten up, the other by ten down; the climb follows them.",
+        "the first": (
+            "Its weights are ten times smaller, so its gradient is ten times larger, and the climb goes along the "
+            "gradient."
+        ),
+        "the second: it has the largest weights": (
+            "Large weights have small gradients here: the second layer's shrank tenfold, the first layer's grew "
+            "tenfold."
+        ),
+        "the shares stay as they were": (
+            "The gradients of both layers changed, one by ten up, the other by ten down; the climb follows them."
+        ),
     },
     correct="the first",
 )
@@ -472,16 +289,25 @@ bet_on_rho = Question(
     {
         "all are a little more robust still": "Those that train are. But about half of the runs do not.",
         "all are worse: 0.8 is too long": "About half are far worse. The others are more robust than any run with 0.4.",
-        "some are better than ever, others break": "About half of the runs never fit their training images; the others are the most robust of all.",
+        "some are better than ever, others break": (
+            "About half of the runs never fit their training images; the others are the most robust of all."
+        ),
     },
     correct="some are better than ever, others break",
 )
 
 recall_meter = Question(
-    "“Our network has a sharpness of 0.05 within rho = 0.4, theirs 0.6: ours is the flatter function.” What do you answer?",
+    (
+        "“Our network has a sharpness of 0.05 within rho = 0.4, theirs 0.6: ours is the flatter function.” What do "
+        "you answer?"
+    ),
     {
-        "true, if both were measured with many steps": "Many steps make the number better, not its unit: a rescaling changes it and no output.",
-        "in which units? rescale a layer, and the order of the two can turn": "In absolute units the number depends on the weights that happen to write the function down.",
+        "true, if both were measured with many steps": (
+            "Many steps make the number better, not its unit: a rescaling changes it and no output."
+        ),
+        ("in which units? rescale a layer, and the order of the two can turn"): (
+            "In absolute units the number depends on the weights that happen to write the function down."
+        ),
         "sharpness can never be measured": "It can, in units that do not see a rescaling, and with its radius named.",
     },
     correct="in which units? rescale a layer, and the order of the two can turn",
@@ -490,9 +316,16 @@ recall_meter = Question(
 recall_order = Question(
     "A relative radius does not see the rescaling. Does it also settle which of two networks is flatter?",
     {
-        "yes: one number for each, and the smaller one wins": "One number for each <i>radius</i>. In this lesson the order of the two networks turns when the radius is small.",
-        "no: the order can depend on the radius, so name it": "Close to the weights the slope counts, further out the walls. They need not agree.",
-        "yes, if the climb takes enough steps": "More steps find more of the worst case within one radius. The order turned when the radius did.",
+        "yes: one number for each, and the smaller one wins": (
+            "One number for each <i>radius</i>. In this lesson the order of the two networks turns when the radius "
+            "is small."
+        ),
+        "no: the order can depend on the radius, so name it": (
+            "Close to the weights the slope counts, further out the walls. They need not agree."
+        ),
+        "yes, if the climb takes enough steps": (
+            "More steps find more of the worst case within one radius. The order turned when the radius did."
+        ),
     },
     correct="no: the order can depend on the radius, so name it",
 )
@@ -501,7 +334,9 @@ recall_two_passes = Question(
     "Why does a SAM step need two gradients?",
     {
         "to average them": "Adding up both is a common mistake; only the second one is used for the step.",
-        "the first says where the worst place is, the second how to make it better": "The first is spent on the climb and thrown away; the optimizer steps with the second, from where it began.",
+        "the first says where the worst place is, the second how to make it better": (
+            "The first is spent on the climb and thrown away; the optimizer steps with the second, from where it began."
+        ),
         "the second one checks the first": "Nothing is checked: the first is for the climb, the second for the step.",
     },
     correct="the first says where the worst place is, the second how to make it better",

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from IPython.display import HTML
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from torch import Tensor, nn
 
-from samlib.course import plots, widgets
-from samlib.course.lessons.perturbing_the_parameters import pictures
+from samlib.course import style, widgets
+from samlib.course.pictures import Heading, Label, Labels, axes, plain_decades
 from samlib.sharpness import Direction, along, find_worst_case
 
 RHOS = (0.01, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -65,19 +67,119 @@ def rise(losses: np.ndarray) -> float:
     return float(losses.max() - losses[0])
 
 
+class LossCurves:
+    """The mean loss of each network over the distance from its weights, a mark at the far end, on a logarithmic axis.
+
+    Args:
+        ax: where.
+        names: of the networks; a name gives its look.
+    """
+
+    def __init__(self, ax: Axes, names: Sequence[str]) -> None:
+        self.ax, self.labels = ax, Labels(ax)
+        self.lines = {name: ax.plot([], [], **style.of(name).line(markevery=[-1]))[0] for name in names}
+        for name, line in self.lines.items():
+            line.set_marker(style.of(name).marker)
+        ax.set(yscale="log", ylim=(4e-3, 12), xlabel="distance from the weights", ylabel="mean training loss")
+        ax.grid(axis="y")
+        plain_decades(ax.yaxis)
+
+    @property
+    def moving(self) -> list[Artist]:
+        """What `show` changes."""
+        return [self.ax.xaxis, *self.lines.values(), *self.labels.artists]
+
+    def show(self, distances: np.ndarray, losses: Mapping[str, np.ndarray]) -> None:
+        """Losses of each network at the distances, from 0 to rho."""
+        for name, line in self.lines.items():
+            line.set_data(distances, losses[name])
+        rho = distances[-1]
+        self.ax.set_xlim(0, 1.03 * rho)
+        self.ax.set_xticks([0, rho / 2, rho], ["0", f"{rho / 2:g}", f"{rho:g}"])  # few: labels take time to draw
+        curves = {name: np.column_stack([distances, losses[name]]) for name in self.lines}
+        self.labels.show(
+            [Label(name, points, style.of(name)) for name, points in far_apart(curves).items()], list(curves.values())
+        )
+
+
+def far_apart(curves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inner points of two curves (n, 2), at the same places, where one is the most times as high as the other."""
+    one, other = (np.log(points[1:-1, 1]) for points in curves.values())
+    apart = np.abs(one - other)
+    return {name: points[1:-1][apart >= 0.8 * apart.max()] for name, points in curves.items()}
+
+
+class RiseByDirection:
+    """How far each network's loss rises in each kind of direction, with the numbers of the chosen one.
+
+    Args:
+        ax: where.
+        names: of two networks; a name gives its look.
+        directions: from left to right.
+    """
+
+    def __init__(self, ax: Axes, names: Sequence[str], directions: Sequence[str]) -> None:
+        self.directions, places = list(directions), range(len(directions))
+        self.chosen = ax.axvspan(-0.5, 0.5, color=style.SHADE, linewidth=0, zorder=0)
+        self.marks, self.numbers = {}, {}
+        for name in names:
+            look = style.of(name)
+            (self.marks[name],) = ax.plot(places, [1.0] * len(places), **look.marks(markersize=6))
+            self.numbers[name] = ax.annotate(
+                "", (0, 1), xytext=(0, 0), textcoords="offset points", ha="center", color=look.dark
+            )
+        ax.set(yscale="log", xlim=(-0.5, len(places) - 0.5), ylim=(4e-7, 40), ylabel="rise of the loss")
+        ax.set_xticks(places, self.directions)
+        ax.set_yticks([1e-5, 1e-3, 0.1, 10])
+        ax.grid(axis="y")
+        plain_decades(ax.yaxis)
+
+    @property
+    def moving(self) -> list[Artist]:
+        """What `show` changes."""
+        return [self.chosen, *self.marks.values(), *self.numbers.values()]
+
+    def show(self, direction: str, rises: Mapping[str, Sequence[float]]) -> None:
+        """Rises of each network, one for each direction."""
+        at = self.directions.index(direction)
+        self.chosen.set_x(at - 0.5)
+        upper = max(rises, key=lambda name: rises[name][at])
+        for name, values in rises.items():
+            self.marks[name].set_ydata(values)
+            number = self.numbers[name]
+            number.xy = (at, values[at])
+            number.set_text(f"{values[at]:.2g}" if values[at] >= 1e-4 else f"{values[at]:.6f}")
+            number.set(position=(0, 7 if name == upper else -7), va="bottom" if name == upper else "top")
+
+
+NETWORKS = ("SGD", "SAM")
+SAID = {
+    "random": "straight ahead in the worst of 20 random directions",
+    "1 step": "straight to where one step along the gradient leads",
+    "20 steps": "straight to the highest place that 20 steps find",
+}
+
+
 def loss_within_rho(losses: Losses) -> widgets.Live:
     """The loss on the way in one direction, and how far it rises within rho in all three.
 
     Args:
         losses: of `losses_on_the_way`, for networks called SGD and SAM.
     """
-    fig = widgets.figure(8.4, 3.6)
-    picture = pictures.LossOnTheWay(fig, pictures.LOOKS, DIRECTIONS)
+    with style.look():
+        fig = style.figure(3.6)
+        way, highest = Heading(fig, 14, 24, "The loss on the way"), Heading(fig, 580, 24)
+        curves = LossCurves(axes(fig, 66, 44, 454, 262), NETWORKS)
+        by_direction = RiseByDirection(axes(fig, 640, 44, 188, 262), NETWORKS, DIRECTIONS)
 
     def draw(rho: float, direction: str) -> str:
-        rises = {name: [rise(losses[name, d, rho]) for d in DIRECTIONS] for name in pictures.LOOKS}
-        picture.show(rho, direction, {n: (rho * SHARES, losses[n, direction, rho]) for n in rises}, rises)
-        said = ", ".join(f"{n} by {values[DIRECTIONS.index(direction)]:.5f}" for n, values in rises.items())
+        rises = {name: [rise(losses[name, d, rho]) for d in DIRECTIONS] for name in NETWORKS}
+        curves.show(rho * SHARES, {name: losses[name, direction, rho] for name in NETWORKS})
+        by_direction.show(direction, rises)
+        way.show("The loss on the way", SAID[direction])
+        highest.show(f"Its rise within rho = {rho:g}")
+        fig.moving = [way.said, highest.title, *curves.moving, *by_direction.moving]
+        said = ", ".join(f"{name} by {values[DIRECTIONS.index(direction)]:.5f}" for name, values in rises.items())
         return f"Within rho {rho:g}, direction {direction}, the loss rises: {said}."
 
     controls = {
@@ -87,37 +189,42 @@ def loss_within_rho(losses: Losses) -> widgets.Live:
     return widgets.live(fig, draw, controls)
 
 
+@style.look()
 def three_directions(losses: Losses) -> HTML:
     """The three directions side by side at rho = 0.4, as a still figure."""
-    still = widgets.figure(8.4, 3.0)
-    for panel, kind in zip(still.subplots(1, 3, sharey=True), DIRECTIONS, strict=True):
-        for name, style in pictures.LOOKS.items():
-            look_ = {**plots.STYLES[style], "marker": None}
-            panel.semilogy(0.4 * SHARES, losses[name, kind, 0.4], label=name, **look_)
-        panel.set(xlabel="distance from the weights", title=kind)
-        panel.title.set_fontsize(10)
-    still.axes[0].set_ylabel("mean training loss")
-    still.axes[0].legend(frameon=False, loc="upper left")
-    plots.plain_decades(still.axes[0].yaxis)
-    still.subplots_adjust(left=0.08, right=0.99, top=0.9, bottom=0.18, wspace=0.08)
+    fig = style.figure(3.1)
+    for i, direction in enumerate(DIRECTIONS):
+        left = 66 + 262 * i
+        found = rise(losses["SGD", direction, CHOSEN_AT])
+        Heading(fig, left, 24, direction.capitalize(), f"SGD's rises by {found:.2g}")
+        curves = LossCurves(axes(fig, left, 44, 236, 212), NETWORKS)
+        curves.show(CHOSEN_AT * SHARES, {name: losses[name, direction, CHOSEN_AT] for name in NETWORKS})
+        if i:
+            curves.ax.set_ylabel("")
+            curves.ax.tick_params(labelleft=False)
     return widgets.still(
-        still,
-        "Loss of two networks up to distance 0.4. Random: both level, SAM's higher. One step: both rise a little. Twenty "
-        "steps: SGD's rises far above SAM's.",
+        fig,
+        "Loss of two networks up to distance 0.4. Random: both level, SAM's higher. One step: both rise a little. "
+        "Twenty steps: SGD's rises far above SAM's.",
     )
 
 
+@style.look()
 def loss_after_each_step(losses: Mapping[str, Sequence[float]]) -> HTML:
     """The loss before the first step and after each of 20 steps of ascent, by network, as a still figure."""
-    still = widgets.figure(8.4, 2.9)
-    panel = still.subplots()
-    for name, style in pictures.LOOKS.items():
-        panel.semilogy(losses[name], label=name, markersize=4, **plots.STYLES[style])
-    panel.set(xlabel="steps of the climb, rho = 0.4", ylabel="mean training loss", xticks=range(0, 21, 2))
-    panel.legend(frameon=False)
-    plots.plain_decades(panel.yaxis)
-    still.subplots_adjust(left=0.08, right=0.99, top=0.97, bottom=0.17)
+    fig = style.figure(3.1)
+    Heading(fig, 14, 24, "Five steps find most of it", "gradient ascent within rho = 0.4")
+    ax = axes(fig, 66, 44, 760, 212)
+    curves = {name: np.column_stack([range(len(values)), values]) for name, values in losses.items()}
+    for name, points in curves.items():
+        ax.plot(*points.T, **style.of(name).line(marker=style.of(name).marker))
+    ax.set(yscale="log", ylim=(4e-3, 2), xlim=(-0.3, 20.3), xlabel="steps of ascent", ylabel="mean training loss")
+    ax.set_xticks(range(0, 21, 5))
+    ax.grid(axis="y")
+    plain_decades(ax.yaxis)
+    Labels(ax).show(
+        [Label(name, points, style.of(name)) for name, points in far_apart(curves).items()], list(curves.values())
+    )
     return widgets.still(
-        still,
-        "Loss over 20 steps of a climb: SGD's rises steeply over the first five, SAM's slowly and stays far below.",
+        fig, "Loss over 20 steps of ascent: SGD's rises steeply over the first five, SAM's slowly and stays far below."
     )
