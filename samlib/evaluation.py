@@ -26,7 +26,7 @@ from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposal
 from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import check_inside, make_ball
 from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number, check_radius
-from samlib.files import write_atomically
+from samlib.files import hash_tensors, write_atomically
 from samlib.losses import make_loss
 from samlib.reports import Report, Row
 
@@ -332,8 +332,8 @@ class _Evaluation:
         """What must agree for an evaluation to be the same one. The batch size need not."""
         return {
             "model": _model_hash(self.raw_model, self.correct),
-            "images and labels": _hash(self.x, self.y),
-            "eps": _hash(self.eps),
+            "images and labels": hash_tensors(self.x, self.y),
+            "eps": hash_tensors(self.eps),
             "norm": self.norm,
             "attacks": "; ".join(map(repr, self.attacks)),
             "seed": str([one.seed for one in self.passes]),
@@ -379,21 +379,13 @@ class _Evaluation:
         )
 
 
-def _hash(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _model_hash(model: Model, correct: Tensor) -> str:
     """Architecture and weights; of a plain function, its name and which images it gets right."""
     if not isinstance(model, nn.Module):
-        return getattr(model, "__qualname__", type(model).__qualname__) + _hash(correct)
+        return getattr(model, "__qualname__", type(model).__qualname__) + hash_tensors(correct)
     named = sorted(model.state_dict().items())
     text = repr(model) + " ".join(name for name, _ in named)
-    return hashlib.sha256(text.encode()).hexdigest() + _hash(*(value for _, value in named))
+    return hashlib.sha256(text.encode()).hexdigest() + hash_tensors(*(value for _, value in named))
 
 
 def _prepare(

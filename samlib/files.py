@@ -1,9 +1,13 @@
-"""Writing files so that an interruption leaves the old one or the new one, never half of one."""
+"""Files that an interruption leaves whole, and the hashes by which they know what they belong to."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 
 def write_atomically(path: Path, content: bytes, name: str) -> None:
@@ -23,3 +27,12 @@ def write_atomically(path: Path, content: bytes, name: str) -> None:
         raise OSError(error.errno, f"{name}={str(path)!r} could not be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def hash_tensors(*tensors: Tensor) -> str:
+    """A hash of values, types and shapes."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

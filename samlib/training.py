@@ -5,12 +5,13 @@ The methods differ in two places only: on which images the loss is taken, and at
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from samlib.checks import (
     check_logits,
     check_number,
 )
-from samlib.files import write_atomically
+from samlib.files import hash_tensors, write_atomically
 from samlib.losses import cross_entropy
 from samlib.sam import SAM
 
@@ -45,9 +46,9 @@ class Recipe:
     method: str
     rho: float | None
     eps: float | None
-    norm: str
+    norm: str | None
     sigma: float | None
-    attack_steps: int
+    attack_steps: int | None
     perturb: tuple[str, ...] | None
     adaptive: bool
     epochs: int
@@ -62,13 +63,18 @@ class Recipe:
         self._needs("rho", "sam" in self.method or self.method == "weight_noise", "the length of the perturbation")
         self._needs("eps", "at" in self.method.split("+"), "the radius of the attack, in pixels of [0, 1]")
         self._needs("sigma", self.method == "input_noise", "the standard deviation of the noise, in pixels of [0, 1]")
-        if self.perturb is not None and "sam" not in self.method:
-            raise ValueError(
-                f"perturb is given, but method {self.method!r} perturbs no weights; take 'sam' or 'at+sam'."
-            )
-        make_ball(self.norm, 0.0)
+        meaningless = {"norm": "at", "attack_steps": "at", "perturb": "sam", "adaptive": "sam"}
+        for name, part in meaningless.items():
+            value = getattr(self, name)
+            if value not in (None, False) and part not in self.method.split("+"):
+                raise ValueError(
+                    f"{name} is {value!r}, but method {self.method!r} does not use it; take {part!r} or 'at+sam'."
+                )
+        if self.norm is not None:
+            make_ball(self.norm, 0.0)
         for name in ("attack_steps", "epochs", "batch_size"):
-            check_count(name, getattr(self, name))
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
         check_count("seed", self.seed, low=0)
         check_number("lr", self.lr, open_low=True)
         check_number("momentum", self.momentum, high=1)
@@ -92,9 +98,9 @@ def train(
     *,
     rho: float | None = None,
     eps: float | None = None,
-    norm: str = "linf",
+    norm: str | None = None,
     sigma: float | None = None,
-    attack_steps: int = 7,
+    attack_steps: int | None = None,
     perturb: Sequence[str] | None = None,
     adaptive: bool = False,
     epochs: int = 60,
@@ -119,19 +125,22 @@ def train(
             "input_noise", Gaussian noise on the pixels (needs sigma); "weight_noise", the gradient taken at weights
             moved in a random direction by rho, the control for SAM (needs rho).
         rho: radius in weight space, l_2 over the weights that are perturbed.
-        eps, norm: radius of the attack in pixels of [0, 1], and its norm, "linf" or "l2".
+        eps, norm: radius of the attack in pixels of [0, 1], and its norm, "linf" (if None) or "l2".
         sigma: standard deviation of the input noise, in pixels of [0, 1]. Noisy pixels are cut to [0, 1].
-        attack_steps: PGD steps for "at", each of 2.5 * eps / attack_steps, from a random start, against the model in
-            evaluation mode.
-        perturb: names of the modules or parameters whose weights SAM perturbs, such as ["fc1"]; None for all.
+        attack_steps: PGD steps for "at" (7 if None), each of 2.5 * eps / attack_steps, from a random start, against the
+            model in evaluation mode.
+        perturb: names of the modules or parameters whose weights SAM perturbs, such as ["fc1"], or patterns of names
+            such as ["*bn*"]; None for all. A name is a full one; compiling or wrapping a model changes none.
         adaptive: ASAM's relative perturbation instead of SAM's.
         epochs, batch_size, lr, momentum, weight_decay: of SGD. The last batch of an epoch may be smaller.
-        seed: of batches, augmentation, noise and attack; the initial weights have their own.
+        seed: of batches, augmentation, noise, attack and dropout; the initial weights have their own. torch's global
+            generator is put back afterwards.
         augment: (images, generator) -> images, such as data.flip_and_crop().
         loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as
             feature_training.perturbed_cross_entropy(...); the mean cross-entropy if None.
         checkpoint: file to save to after every `checkpoint_every` epochs and to resume from if it exists. A resumed run
-            ends with the weights of an uninterrupted one, bit for bit on the CPU.
+            ends with the weights of an uninterrupted one, bit for bit on the CPU. It must be the same run: initial
+            weights, data, device, loss, augmentation and every setting.
         progress: show a progress bar.
         on_epoch: called with the history after each epoch.
 
@@ -141,9 +150,12 @@ def train(
 
     Raises:
         ValueError, TypeError: an argument is not as said above, or the checkpoint is of another run or no checkpoint.
+        FloatingPointError: the loss of an epoch is not finite; the last checkpoint stays.
         OSError: the checkpoint cannot be written.
     """
     perturb = (perturb,) if isinstance(perturb, str) else perturb
+    if perturb is not None and not len(perturb):
+        raise ValueError("perturb is empty: SAM would perturb nothing; name at least one module, or take method 'sgd'.")
     recipe = Recipe(
         method=method,
         rho=rho,
@@ -178,7 +190,7 @@ def train(
     model.train()
     try:
         bar = tqdm(total=epochs, initial=run.epoch, desc=method, unit="epoch", disable=not progress)
-        with bar:
+        with bar, run.own_randomness():
             while run.epoch < epochs:
                 run.one_epoch()
                 bar.update()
@@ -214,7 +226,9 @@ class Run:
     ) -> None:
         self.model, self.x, self.y, self.recipe, self.augment = model, x, y, recipe, augment
         self.loss = loss or mean_cross_entropy
+        self.start = hash_tensors(*model.state_dict().values())
         self.generator = torch.Generator(x.device).manual_seed(recipe.seed)
+        self.global_state: Tensor | None = None  # of torch's global generator on the device, once a run goes on
         self.optimizer = make_optimizer(model, recipe)
         milestones = [math.ceil(recipe.epochs * 3 / 4), math.ceil(recipe.epochs * 9 / 10)]
         self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, milestones, gamma=0.1)
@@ -225,20 +239,54 @@ class Run:
         """Epochs done."""
         return len(self.history["loss"])
 
+    @contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """While it lasts, torch's global generator, which dropout draws from, is this run's own."""
+        kind = self.x.device.type
+        devices = [] if kind == "cpu" else [self.x.device.index or 0]
+        with torch.random.fork_rng(devices, device_type=kind if devices else "cuda"):
+            torch.manual_seed(self.recipe.seed)
+            if self.global_state is not None:
+                self.set_global_state(self.global_state)
+            yield
+
+    def get_global_state(self) -> Tensor:
+        """The state of the generator that dropout draws from."""
+        kind = self.x.device.type
+        return torch.get_rng_state() if kind == "cpu" else torch.get_device_module(kind).get_rng_state()
+
+    def set_global_state(self, state: Tensor) -> None:
+        """Put that generator where it was."""
+        kind = self.x.device.type
+        (torch if kind == "cpu" else torch.get_device_module(kind)).set_rng_state(state.cpu())
+
+    def batches(self) -> tuple[Tensor, ...]:
+        """The examples' numbers in a random order, in batches; a single last one, too few for BatchNorm, joins."""
+        order = torch.randperm(len(self.x), generator=self.generator, device=self.x.device)
+        batches = order.split(self.recipe.batch_size)
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches = (*batches[:-2], order[-1 - len(batches[-2]) :])
+        return batches
+
     def one_epoch(self) -> None:
         """Every example once, in batches of a random order."""
         start = time.perf_counter()
         lr = self.optimizer.param_groups[0]["lr"]
-        order = torch.randperm(len(self.x), generator=self.generator, device=self.x.device)
         loss_sum = torch.zeros((), device=self.x.device)
         correct = torch.zeros((), device=self.x.device)
-        for rows in order.split(self.recipe.batch_size):
+        for rows in self.batches():
             x, y = self.training_images(self.x[rows], self.y[rows]), self.y[rows]
-            loss, logits = self.one_step(x, y)
-            loss_sum += loss * len(rows)
+            batch_loss, logits = self.one_step(x, y)
+            loss_sum += batch_loss * len(rows)
             correct += (logits.argmax(1) == y).sum()
+        loss = loss_sum.item() / len(self.x)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss became {loss} in epoch {self.epoch + 1} of {self.recipe.epochs}; "
+                "try a smaller lr, rho or eps, or look for broken images."
+            )
         self.schedule.step()
-        self.history["loss"].append(loss_sum.item() / len(self.x))
+        self.history["loss"].append(loss)
         self.history["accuracy"].append(correct.item() / len(self.x))
         self.history["lr"].append(lr)
         self.history["seconds"].append(time.perf_counter() - start)
@@ -252,7 +300,7 @@ class Run:
             return (x + recipe.sigma * random_numbers(torch.randn, x, x.shape, self.generator)).clamp(0, 1)
         if recipe.eps is None:
             return x
-        ball = make_ball(recipe.norm, recipe.eps)
+        ball, steps = make_ball(recipe.norm or "linf", recipe.eps), recipe.attack_steps or 7
         with attack_mode(self.model):
             x_adv, _ = ascend(
                 self.model,
@@ -260,8 +308,8 @@ class Run:
                 y,
                 ball,
                 start=project_pixels(ball, x, x + ball.random_start(x, self.generator)),
-                steps=recipe.attack_steps,
-                step_size=2.5 * recipe.eps / recipe.attack_steps,
+                steps=steps,
+                step_size=2.5 * recipe.eps / steps,
                 loss=cross_entropy,
             )
         return x_adv
@@ -304,25 +352,46 @@ class Run:
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD, inside SAM where the method asks for it; parameters that are not perturbed get a group with rho 0."""
-    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    groups = [{"params": list(named.values())}]
+    weights = [p for p in model.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": weights}]
     if recipe.perturb is not None:
-        perturbed = set()
-        for part in recipe.perturb:
-            hits = [name for name in named if name == part or name.startswith(f"{part}.")]
-            if not hits:
-                modules = [name for name, module in model.named_modules() if name and list(module.parameters())]
-                check_choice("perturb", part, modules)
-            perturbed.update(hits)
+        perturbed = {id(p) for name in recipe.perturb for p in named_weights(model, name)}
         groups = [
-            {"params": [p for name, p in named.items() if name in perturbed], "rho": recipe.rho},
-            {"params": [p for name, p in named.items() if name not in perturbed], "rho": 0.0},
+            {"params": [p for p in weights if id(p) in perturbed], "rho": recipe.rho},
+            {"params": [p for p in weights if id(p) not in perturbed], "rho": 0.0},
         ]
         groups = [group for group in groups if group["params"]]
     sgd = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    if "sam" not in recipe.method:
+    if recipe.rho is None or "sam" not in recipe.method:
         return sgd
     return SAM(sgd, rho=recipe.rho, adaptive=recipe.adaptive, model=model)
+
+
+def named_weights(model: nn.Module, name: str) -> list[nn.Parameter]:
+    """The parameters that a name or a pattern of names stands for: its own, or all of a module's.
+
+    Raises:
+        ValueError: there are none, or all are frozen.
+    """
+    named = {_plain(path): p for path, p in model.named_parameters()}
+    hits = [path for path in named if any(fnmatchcase(part, name) for part in _prefixes(path))]
+    if not hits:
+        check_choice("perturb", name, dict.fromkeys(part for path in named for part in _prefixes(path)[:-1]))
+    free = [named[path] for path in hits if named[path].requires_grad]
+    if not free:
+        raise ValueError(f"perturb names {name!r}, whose weights are frozen; SAM would perturb nothing there.")
+    return free
+
+
+def _plain(path: str) -> str:
+    """A name without what torch.compile and DistributedDataParallel put before it."""
+    return ".".join(part for part in path.split(".") if part != "_orig_mod").removeprefix("module.")
+
+
+def _prefixes(path: str) -> list[str]:
+    """A parameter's name and those of all modules it is in: "a.b.weight" -> "a", "a.b", "a.b.weight"."""
+    parts = path.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
 
 
 class Checkpoint:
@@ -334,11 +403,17 @@ class Checkpoint:
         self.path, self.run = path, run
 
     def _identity(self) -> dict[str, Any]:
-        """What must agree for a resumed run to be the same run: the recipe and the data."""
-        data = hashlib.sha256(self.run.x.detach().cpu().contiguous().numpy())
-        data.update(self.run.y.cpu().contiguous().numpy())
-        recipe = asdict(self.run.recipe)
-        return {**recipe, "perturb": recipe["perturb"] and list(recipe["perturb"]), "data": data.hexdigest()}
+        """What must agree for a resumed run to be the same run."""
+        run, recipe = self.run, asdict(self.run.recipe)
+        return {
+            **recipe,
+            "perturb": recipe["perturb"] and list(recipe["perturb"]),
+            "data": hash_tensors(run.x, run.y),
+            "initial weights": run.start,
+            "loss": describe_function(run.loss),
+            "augment": describe_function(run.augment),
+            "device": run.x.device.type,
+        }
 
     def save(self) -> None:
         """Write beside the file and move over it, so that it is whole at every moment."""
@@ -352,6 +427,7 @@ class Checkpoint:
                 "optimizer": run.optimizer.state_dict(),
                 "schedule": run.schedule.state_dict(),
                 "generator": run.generator.get_state(),
+                "global generator": run.get_global_state(),
                 "history": run.history,
             },
             buffer,
@@ -360,6 +436,8 @@ class Checkpoint:
 
     def load(self) -> None:
         """Continue from the file, if there is one."""
+        if not self.path.parent.is_dir():
+            raise OSError(f"checkpoint={str(self.path)!r} is to be in a folder that is not there; make it first.")
         if not self.path.exists():
             return
         run = self.run
@@ -390,4 +468,17 @@ class Checkpoint:
         run.optimizer.load_state_dict(saved["optimizer"])
         run.schedule.load_state_dict(saved["schedule"])
         run.generator.set_state(saved["generator"].cpu())
+        run.global_state = saved["global generator"]
         run.history.update(saved["history"])
+
+
+def describe_function(function: Any) -> str:
+    """What tells one function from another across processes: its name, and the values that it was made with."""
+    if not hasattr(function, "__qualname__"):
+        return (
+            repr(function)
+            if isinstance(function, (str, int, float, tuple, type(None)))
+            else type(function).__qualname__
+        )
+    made_with = [describe_function(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
+    return f"{function.__module__}.{function.__qualname__}({', '.join(made_with)})"

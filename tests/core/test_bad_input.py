@@ -256,7 +256,11 @@ def test_settings_of_an_evaluation_that_are_none(model, device, make, error, mes
         ("at", {"eps": 0.1, "norm": "l1"}, ValueError, r"norm is 'l1'"),
         ("at", {"eps": 0.1, "attack_steps": 0}, ValueError, r"attack_steps is 0"),
         ("sam", {"rho": 0.1, "perturb": ["fc3"]}, ValueError, r"perturb is 'fc3'; it must be one of 'fc1', 'fc2'"),
-        ("sgd", {"perturb": ["fc1"]}, ValueError, r"perturb is given, but method 'sgd' perturbs no weights"),
+        ("sgd", {"perturb": ["fc1"]}, ValueError, r"perturb is \('fc1',\), but method 'sgd' does not use it"),
+        ("sam", {"rho": 0.1, "perturb": []}, ValueError, r"perturb is empty"),
+        ("sgd", {"adaptive": True}, ValueError, r"adaptive is True, but method 'sgd' does not use it"),
+        ("sam", {"rho": 0.1, "norm": "l2"}, ValueError, r"norm is 'l2', but method 'sam' does not use it"),
+        ("sam", {"rho": 0.1, "attack_steps": 3}, ValueError, r"attack_steps is 3, but method 'sam' does not use it"),
         ("sgd", {"epochs": 0}, ValueError, r"epochs is 0"),
         ("sgd", {"batch_size": 0}, ValueError, r"batch_size is 0"),
         ("sgd", {"lr": 0.0}, ValueError, r"lr is 0.0; it must be a finite number in \(0, inf\]"),
@@ -338,6 +342,6 @@ def test_cifar_that_is_not_there(tmp_path, load):
 
 def test_a_checkpoint_in_a_folder_that_is_missing(model, device, tmp_path):
     file = tmp_path / "nowhere" / "run.pt"
-    with pytest.raises(OSError, match=r"checkpoint=.*nowhere.*could not be written"):
+    with pytest.raises(OSError, match=r"checkpoint=.*nowhere.*in a folder that is not there"):
         samlib.train(model, X.to(device), Y.to(device), epochs=1, progress=False, checkpoint=file)
     assert os.listdir(tmp_path) == []

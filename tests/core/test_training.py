@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 
 import pytest
 import torch
 from torch import nn
 
 import samlib
-from samlib.training import METHODS, Recipe, make_optimizer, train
+from samlib.data import flip_and_crop
+from samlib.training import METHODS, Recipe, make_optimizer, named_weights, train
 from tests.norms import NORMS, typical_eps
 
 STRENGTH = {"sam": {"rho": 0.1}, "at": {"eps": 0.1}, "at+sam": {"eps": 0.1, "rho": 0.1}}
@@ -106,7 +108,7 @@ def test_modes_are_as_before_afterwards(digits, device):
 def test_the_layers_that_sam_perturbs_can_be_chosen(device):
     model = fresh(device)
     recipe = dict.fromkeys(Recipe.__dataclass_fields__)
-    recipe |= {"method": "sam", "rho": 0.3, "norm": "linf", "attack_steps": 7, "epochs": 1, "batch_size": 8, "lr": 0.1}
+    recipe |= {"method": "sam", "rho": 0.3, "norm": None, "attack_steps": None, "epochs": 1, "batch_size": 8, "lr": 0.1}
     recipe |= {"momentum": 0.0, "weight_decay": 0.0, "seed": 0, "adaptive": False}
     optimizer = make_optimizer(model, Recipe(**{**recipe, "perturb": ("fc1",)}))
     assert [group["rho"] for group in optimizer.param_groups] == [0.3, 0.0]
@@ -253,8 +255,90 @@ def test_a_checkpoint_of_another_run_is_refused_and_says_what_differs(digits, de
             train(fresh(device), x, y, "sam", **other, epochs=1, progress=False, checkpoint=file)
     with pytest.raises(ValueError, match="data: "):
         train(fresh(device), x[:100], y[:100], "sam", rho=0.1, epochs=1, progress=False, checkpoint=file)
-    with pytest.raises(ValueError, match="another model"):
+    with pytest.raises(ValueError, match="initial weights: "):
         train(samlib.mlp((8,)).to(device), x, y, "sam", rho=0.1, epochs=1, progress=False, checkpoint=file)
+
+
+def doubled(model, x, y):
+    """Another loss."""
+    logits = model(x)
+    return 2 * torch.nn.functional.cross_entropy(logits, y), logits
+
+
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [({"loss": doubled}, "loss: "), ({"augment": flip_and_crop(1)}, "augment: "), ({"augment": None}, "augment: ")],
+)
+def test_a_checkpoint_of_other_weights_loss_or_augmentation_is_refused(digits, device, tmp_path, other, differs):
+    x, y = digits[0][:100], digits[1][:100]
+    arguments = {"epochs": 1, "progress": False, "checkpoint": tmp_path / "run.pt"}
+    train(fresh(device), x, y, **arguments, augment=flip_and_crop(2))
+    with pytest.raises(ValueError, match=differs):
+        train(fresh(device), x, y, **{**arguments, "augment": flip_and_crop(2), **other})
+    with pytest.raises(ValueError, match="initial weights: "):
+        train(samlib.mlp(seed=5).to(device), x, y, **arguments, augment=flip_and_crop(2))
+    train(fresh(device), x, y, **arguments, augment=flip_and_crop(2))  # the same run goes on
+
+
+def with_dropout(device):
+    torch.manual_seed(3)
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.Dropout(0.5), torch.nn.Linear(32, 10)
+    )
+    return model.to(device)
+
+
+def test_seed_fixes_dropout_and_a_resumed_run_draws_on_where_it_stopped(digits, device, tmp_path):
+    x, y = digits[0][:300], digits[1][:300]
+    arguments = {"epochs": 4, "progress": False, "seed": 7}
+    whole, again, other = with_dropout(device), with_dropout(device), with_dropout(device)
+    train(whole, x, y, **arguments)
+    torch.manual_seed(99)  # the caller's generator matters nothing, and is left alone
+    state = torch.get_rng_state()
+    train(again, x, y, **arguments)
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(weights(whole), weights(again))
+    train(other, x, y, **{**arguments, "seed": 8})
+    assert not torch.equal(weights(whole), weights(other))
+    file, resumed = tmp_path / "run.pt", with_dropout(device)
+    with pytest.raises(KeyboardInterrupt):
+        train(with_dropout(device), x, y, **arguments, checkpoint=file, on_epoch=interrupted_after(3))
+    train(resumed, x, y, **arguments, checkpoint=file)
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_a_loss_that_is_no_number_any_more_ends_the_run_and_says_when(digits, device, tmp_path):
+    file = tmp_path / "run.pt"
+    with pytest.raises(FloatingPointError, match=r"The loss became (nan|inf) in epoch \d of 9; try a smaller lr"):
+        train(fresh(device), *digits[:2], epochs=9, lr=1e18, progress=False, checkpoint=file)
+
+
+def test_a_last_batch_of_one_image_joins_the_one_before(digits, device):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 10)).to(device)
+    history = train(model, digits[0][:65], digits[1][:65], epochs=2, batch_size=16, progress=False)
+    assert len(history["loss"]) == 2
+    assert model[1].num_batches_tracked == 8
+
+
+def test_perturb_takes_patterns_and_the_names_of_a_model_that_is_compiled_or_wrapped(device):
+    model = samlib.small_resnet().to(device)
+    norms = named_weights(model, "*bn*")
+    assert {id(p) for p in norms} == {
+        id(p) for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()
+    }
+    first = [id(p) for p in named_weights(model, "conv1")]
+    for wrapped in (torch.compile(model), torch.nn.Sequential(OrderedDict(module=model))):
+        assert [id(p) for p in named_weights(wrapped, "conv1")] == first
+
+
+def test_perturb_takes_a_name_as_a_full_one_and_refuses_frozen_weights(device):
+    inner = torch.nn.Sequential(OrderedDict(norm=torch.nn.BatchNorm2d(1)))
+    model = torch.nn.Sequential(OrderedDict(norm=torch.nn.BatchNorm2d(1), block=inner)).to(device)
+    assert len(named_weights(model, "norm")) == len(named_weights(model, "block.norm")) == 2
+    assert len(named_weights(model, "*norm")) == 4
+    model.block.requires_grad_(False)
+    with pytest.raises(ValueError, match="whose weights are frozen"):
+        named_weights(model, "block")
 
 
 def test_no_room_on_disk_is_an_os_error_that_leaves_the_last_checkpoint_whole(digits, device, tmp_path):
