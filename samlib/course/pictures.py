@@ -285,6 +285,17 @@ def ball_outline(centre: Sequence[float], eps: float, norm: str) -> np.ndarray:
     return np.asarray(centre) + eps * shape
 
 
+def around(ax: Axes, point: Sequence[float] | np.ndarray, radius: float) -> np.ndarray:
+    """The outline of a mark, for `Labels` to stay off it: a circle of so many pixels of the page, in data coordinates.
+
+    To be called when the limits of the axes are set. Empty, (0, 2), where the point is not finite.
+    """
+    if not np.isfinite(point).all():
+        return np.empty((0, 2))
+    circle = ball_outline(ax.transData.transform(point), radius * style.DPI / style.SHOWN, "l2")
+    return ax.transData.inverted().transform(circle[::10])
+
+
 # ---- words that find their place -------------------------------------------------------------------------------------
 
 

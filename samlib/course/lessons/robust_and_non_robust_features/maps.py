@@ -42,3 +42,15 @@ def change(solve: Callable[..., float], name: str, share: float, rho: float) -> 
     except ValueError:  # no finite optimum
         return float("nan")
     return 0.0 if abs(moved) < 1e-7 else float(moved)
+
+
+def counts(change: NDArray[np.float64]) -> tuple[int, int]:
+    """In how many squares of a map w_1 goes up, and in how many down."""
+    return int((change > 0).sum()), int((change < 0).sum())
+
+
+def signed_percent(change: float) -> str:
+    """A change in two digits or so and with its sign: "+10.6", "−0.007", "0"."""
+    size = abs(change)
+    digits = 0 if size >= 99.5 else 1 if size >= 1 else 2 if size >= 0.095 else 3
+    return f"{change:+.{digits}f}".replace("-", "−") if size else "0"

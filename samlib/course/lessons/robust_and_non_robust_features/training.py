@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,7 @@ def train_classifier(
         generator = torch.Generator().manual_seed(check_count("seeds", seed, low=0))
         robust = torch.tensor([model.log_odds], requires_grad=True)
         others = torch.full((d,), 2.0 * eta, requires_grad=True)
-        groups = [{"params": [robust]}, {"params": [others], "lr": lr if learn_others else 0.0}]
+        groups: list[dict[str, Any]] = [{"params": [robust]}, {"params": [others], "lr": lr if learn_others else 0.0}]
         optimizer = SAM(torch.optim.SGD(groups, lr=lr), rho=rho)
         sums = torch.zeros(2, dtype=torch.float64)
         for step in range(steps):

@@ -64,7 +64,7 @@ def level_chord(
         tilt, half = np.arctan2(w_1, np.sqrt(d)), np.arcsin(rho / np.sqrt(w_1**2 + d))
         low, high = np.sqrt(d) * np.tan([tilt - half, tilt + half])
         ends = (float(low), float(high))
-    left, right = (toy.clean_error(end, p, eta, d) for end in ends)
+    left, right = (float(toy.clean_error(end, p, eta, d)) for end in ends)
     return ends if abs(left / right - 1) < 1e-6 else None
 
 
