@@ -38,15 +38,30 @@ def axes(fig: Canvas, left: float, top: float, width: float, height: float) -> A
 
 
 class Heading:
-    """A caption in bold ink, and after it a quiet remark on the same line."""
+    """A caption in bold ink, and after it a quiet remark on the same line.
 
-    def __init__(self, fig: Canvas, left: float, top: float, title: str = "", said: str = "") -> None:
-        self.fig, self.left = fig, left
+    Args:
+        fig, left, top: where; `top` is of the words' baseline.
+        axis: whose label the caption is, which then stands here and nowhere else.
+    """
+
+    def __init__(
+        self, fig: Canvas, left: float, top: float, title: str = "", said: str = "", axis: Axis | None = None
+    ) -> None:
+        self.fig, self.left, self.axis = fig, left, axis
         across, down = size(fig)
         height = 1 - top / down
-        self.title = fig.text(left / across, height, title, fontsize=style.CAPTION, fontweight="bold", va="baseline")
+        self.title = axis.label if axis else fig.text(left / across, height, title)
+        self.title.set(fontsize=style.CAPTION, fontweight="bold", color=style.INK, ha="left", va="baseline", rotation=0)
+        if axis:
+            axis.set_label_coords(left / across, height, transform=fig.transFigure)
         self.said = fig.text(left / across, height, said, color=style.QUIET, va="baseline")
         self.show(title, said)
+
+    @property
+    def artists(self) -> list[Artist]:
+        """What moves: the remark, and the caption unless it is an axis' label, which its axis draws."""
+        return [self.said] if self.axis else [self.title, self.said]
 
     def show(self, title: str, said: str = "") -> None:
         """Other words at the same place."""
@@ -234,6 +249,11 @@ class RunCurve:
         x, runs = np.asarray(x, dtype=float), np.atleast_2d(runs)
         self.runs.set_segments([np.column_stack([x, run]) for run in runs] if len(runs) > 1 else [])
         self.line.set_data(x, runs.mean(0))
+
+    @property
+    def artists(self) -> list[Artist]:
+        """Everything that moves."""
+        return [self.runs, self.line]
 
     @property
     def points(self) -> np.ndarray:
