@@ -187,7 +187,7 @@ def test_wrong_verdicts_are_told_by_their_symptom(fakes, found, models, digits):
     x, y = digits
     accused = samlib.pgd(models["B"], x, y, EPS, steps=40)
     check(fakes, found | {"B": accused}, WRONG, "You accuse B", "no evidence")
-    for name, word in {"A": "exactly 0", "C": "another answer each time", "D": "deaf"}.items():
+    for name, word in {"A": "exactly 0", "C": "another answer each time", "D": "no gradient left"}.items():
         check(fakes, found | {name: "robust"}, WRONG, f"You let {name} pass", word)
     check(fakes, found | {"A": samlib.pgd(models["A"], x, y, EPS, steps=40)}, WRONG, "convicts nobody")
     check(fakes, found | {"D": samlib.pgd(models["D"], x, y, EPS, steps=40)}, WRONG, "convicts nobody")

@@ -28,7 +28,7 @@ EPS = 0.125  # l_inf, in pixels of [0, 1], as in the lesson
 
 @functools.cache
 def _network_and_digits() -> tuple[nn.Module, Tensor, Tensor]:
-    """A small network that reads digits and resists no attack, and a hundred digits; trained once."""
+    """A small network that classifies digits and resists no attack, and a hundred digits; trained once."""
     x_train, y_train, x_test, y_test = load_digits()
     net = mlp((64,), seed=7)
     train(net, x_train, y_train, epochs=20, seed=7, progress=False)
@@ -64,7 +64,7 @@ class _AllNegative(nn.Module):
 
 
 def _robust_after(loss: Callable[..., Any], factor: float, lowered: bool = False) -> int:
-    """How many of the hundred digits stand after 20 steps of PGD on `loss`, the logits times `factor`, or lowered below 0."""
+    """How many of the hundred digits 20 steps of PGD on `loss` leave, the logits times `factor`, or lowered below 0."""
     net, x, y = _network_and_digits()
     model = _AllNegative(net) if lowered else scale_logits(net, factor)
 
@@ -93,30 +93,34 @@ def _judge_loss(loss: Callable[..., Any]) -> str | None:
     if not values.isfinite().all():
         return "Your loss is not finite on some digits; a logarithm of a rounded 0, perhaps?"
     best = _robust_after(lambda z, labels: margin(z, labels), 1.0)
-    as_it_is, louder, deafening = (_robust_after(loss, factor) for factor in (1.0, 30.0, 1e4))
+    as_it_is, times_30, times_10000 = (_robust_after(loss, factor) for factor in (1.0, 30.0, 1e4))
     clean = _robust_count(net, x, y)
     if as_it_is >= clean - 5:
         return (
-            f"Climbing your loss breaks next to nothing: {as_it_is} of 100 digits stand, {clean} before the attack. It must be large "
-            "where the network errs. Is its sign right? Does the best wrong logit really leave out the right one?"
+            f"PGD on your loss breaks next to nothing: {as_it_is} of 100 digits are robust, {clean} before the attack. "
+            "It must be large where the network gets it wrong. Is its sign right? Does the best wrong logit really "
+            "leave out the right one?"
         )
     if as_it_is > best + 15:
-        return f"Climbing your loss leaves {as_it_is} of 100 digits, and another one leaves {best}: it leads uphill only for a part of the digits."
-    if louder > as_it_is + 10:
         return (
-            f"As the network is, {as_it_is} of 100 digits stand; with its logits times 30, {louder}. Your loss still goes through "
-            "something that saturates, such as a softmax."
+            f"PGD on your loss leaves {as_it_is} of 100 digits, and another one leaves {best}: it leads uphill only "
+            "for a part of the digits."
         )
-    if deafening > as_it_is + 10:
+    if times_30 > as_it_is + 10:
         return (
-            f"Times 30 it sees through ({louder} of 100 stand), times 10,000 no more ({deafening}): a fixed temperature, or more bits, "
-            "only moves the scale at which it dies. Let no factor matter."
+            f"As the network is, {as_it_is} of 100 digits are robust; with its logits times 30, {times_30}. Your loss "
+            "still goes through something that saturates, such as a softmax."
+        )
+    if times_10000 > as_it_is + 10:
+        return (
+            f"Times 30 it still works ({times_30} of 100 are robust), times 10,000 no more ({times_10000}): a fixed "
+            "temperature, or more bits, only moves the scale at which it dies. Let no factor matter."
         )
     lower = _robust_after(loss, 1.0, lowered=True)
     if lower > as_it_is + 10:
         return (
-            f"As the network is, {as_it_is} of 100 digits stand; with all logits lowered below 0, {lower}. Do you put a 0 in place of the "
-            "right logit? It is then the largest. Only differences of logits tell who wins."
+            f"As the network is, {as_it_is} of 100 digits are robust; with all logits lowered below 0, {lower}. Do you "
+            "put a 0 in place of the right logit? It is then the largest. Only differences of logits tell who wins."
         )
     return None
 
@@ -124,11 +128,13 @@ def _judge_loss(loss: Callable[..., Any]) -> str | None:
 loss = Exercise(
     "is_it_real/loss",
     _judge_loss,
-    "About as many digits fall whether the logits are multiplied by 1, 30 or 10,000, or all lowered below 0. None of it changes an answer, so it must change no evaluation.",
+    "About as many digits fall whether the logits are multiplied by 1, 30 or 10,000, or all lowered below 0. None of "
+    "it changes an answer, so it must change no evaluation.",
     [
         "What tells you that the network is about to err, whatever the scale? Which of two logits is the larger.",
         "The best wrong logit minus the right one. Its gradient never passes through a softmax.",
-        "logits.gather(1, y[:, None]).squeeze(1) is the right logit; logits.scatter(1, y[:, None], -torch.inf).amax(1) the best of the others.",
+        "logits.gather(1, y[:, None]).squeeze(1) is the right logit; logits.scatter(1, y[:, None], "
+        "-torch.inf).amax(1) the best of the others.",
     ],
 )
 
@@ -138,8 +144,11 @@ REAL = "B"
 CLAIMS = {"A": "PGD margin", "B": "PGD ce", "C": "random search", "D": "PGD ce"}  # the attack that each author shows
 _WHAT_WAS_WRONG = {
     "A": "Its gradient is exactly 0, whatever the loss: nothing that follows gradients moves. Ask for answers instead.",
-    "C": "It gives another answer each time, so that a search which listens to single answers is led astray. Steps that add up average over it.",
-    "D": "Its logits are so far apart that the cross-entropy is deaf. Another loss is not.",
+    "C": (
+        "It gives another answer each time, so that a search which listens to single answers is led astray. Steps that "
+        "add up average over it."
+    ),
+    "D": "Its logits are so far apart that the cross-entropy has no gradient left. Another loss has one.",
 }
 
 
@@ -184,7 +193,7 @@ def _evidence(name: str, images: Any, x: Tensor) -> Tensor | str:
     try:
         images = torch.as_tensor(images).detach().to(x.dtype)
     except (TypeError, ValueError, RuntimeError):
-        return f"{name} is {images!r}; it must be 'robust', or images that the network misreads."
+        return f"{name} is {images!r}; it must be 'robust', or images that the network misclassifies."
     if images.shape != x.shape:
         return f"{name}: your images have shape {tuple(images.shape)}; hand in one for each digit, {tuple(x.shape)}."
     if not images.isfinite().all() or images.min() < 0 or images.max() > 1:
@@ -196,7 +205,7 @@ def _evidence(name: str, images: Any, x: Tensor) -> Tensor | str:
 
 
 def find_the_fake(models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> Exercise:
-    """The exercise on networks of `four_networks`, l_inf 0.125: for each name "robust", or images that break the network.
+    """The exercise on networks of `four_networks`, l_inf 0.125: "robust", or images that break the network, for each.
 
     Args:
         models: the four.
@@ -222,12 +231,15 @@ def find_the_fake(models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> Exer
     return Exercise(
         "is_it_real/fakes",
         judge,
-        "Three fakes, each convicted by images that anyone can check, and one acquitted for want of evidence. The two are not alike: "
-        "images prove; that nothing was found does not.",
+        "Three fakes, each convicted by images that anyone can check, and one acquitted for want of evidence. The two "
+        "are not alike: images prove; that nothing was found does not.",
         [
-            "The widget shows which attack breaks which network. Make the same images: samlib.pgd, samlib.square, or samlib.pgd on another network.",
-            "One needs another loss (loss='margin'), one an attack that follows no gradient (samlib.square, queries=400), one just PGD with 40 steps.",
-            "found = {'A': samlib.square(...), 'B': 'robust', 'C': samlib.pgd(...), 'D': samlib.pgd(..., loss='margin')}, each on its own network.",
+            "The widget shows which attack breaks which network. Make the same images: samlib.pgd, samlib.square, or "
+            "samlib.pgd on another network.",
+            "One needs another loss (loss='margin'), one an attack that follows no gradient (samlib.square, "
+            "queries=400), one just PGD with 40 steps.",
+            "found = {'A': samlib.square(...), 'B': 'robust', 'C': samlib.pgd(...), 'D': samlib.pgd(..., loss='margin')}, "
+            "each on its own network.",
         ],
     )
 
@@ -239,9 +251,12 @@ def _judge_one(name: str, answer: Any, model: nn.Module, x: Tensor, y: Tensor) -
         if said == "fake":
             return f"You call {name} a fake. Prove it: put the images in place of the word."
         if said != "robust":
-            return f"{name} is {answer!r}; it must be 'robust', or images that the network misreads."
+            return f"{name} is {answer!r}; it must be 'robust', or images that the network misclassifies."
         if name != REAL:
-            return f"You let {name} pass. One of the attacks of this lesson breaks more than half of its digits. {_WHAT_WAS_WRONG[name]}"
+            return (
+                f"You let {name} pass. One of the attacks of this lesson breaks more than half of its digits. "
+                f"{_WHAT_WAS_WRONG[name]}"
+            )
         return None
     images = _evidence(name, answer, x)
     if isinstance(images, str):
@@ -249,11 +264,14 @@ def _judge_one(name: str, answer: Any, model: nn.Module, x: Tensor, y: Tensor) -
     left = round(100 * float((_usual_answer(model, images) == y).double().mean()))
     if name == REAL:
         return (
-            f"You accuse {name}, and {left} of 100 digits stand under your images. The strongest attack here leaves nearly as "
-            "many: there is no evidence against it."
+            f"You accuse {name}, and {left} of 100 digits are robust to your images. The strongest attack here leaves "
+            "nearly as many: there is no evidence against it."
         )
     if left > 50:
-        return f"On {name} your images leave {left} of 100 digits standing; that convicts nobody. Try another attack, or another loss."
+        return (
+            f"On {name} your images leave {left} of 100 digits; that convicts nobody. Try another attack, or another "
+            "loss."
+        )
     return None
 
 
@@ -293,26 +311,35 @@ def _judge_disguise(disguise: Callable[[nn.Module], Any]) -> str | None:
             same = float((model(images).argmax(1) == original(images).argmax(1)).double().mean())
         if same < 0.99:
             return (
-                f"On {which} your network gives another answer than net on {100 * (1 - same):.0f} of 100. Change no answer, only what an "
-                "attacker sees of the way there."
+                f"On {which} your network gives another answer than net on {100 * (1 - same):.0f} of 100. Change no "
+                "answer, only what an attacker sees of the way there."
             )
     pixels = x.clone().requires_grad_()
     with torch.enable_grad():
         logits = model(pixels)
         way_back = logits.requires_grad and torch.autograd.grad(logits.sum(), pixels, allow_unused=True)[0] is not None
     if not way_back:
-        return "No gradient at all leads back from the answers to the pixels, and an attack would say so at once. There must be one, and it must lie."
+        return (
+            "No gradient at all leads back from the answers to the pixels, and an attack would say so at once. There "
+            "must be one, and it must lie."
+        )
     for kind in ("ce", "margin"):
         zero = zero_gradients(model, x, y, kind)
         if zero > 0.02:
-            return f"The check finds it: on {100 * zero:.0f} of 100 digits the gradient of the loss ({kind}) is exactly 0. It must not be 0, it must lie."
+            return (
+                f"The check finds it: on {100 * zero:.0f} of 100 digits the gradient of the loss ({kind}) is exactly "
+                "0. It must not be 0, it must lie."
+            )
     left = {
         kind: _robust_count(model, pgd(model, x, y, EPS, steps=40, step_size=EPS / 4, loss=kind), y)
         for kind in ("ce", "margin")
     }
     for kind, standing in left.items():
         if standing < 80:
-            return f"PGD on the loss ({kind}) still finds its way too often: {standing} of 100 digits stand, and it takes 80 to look robust."
+            return (
+                f"PGD on the loss ({kind}) still finds its way too often: {standing} of 100 digits are robust, and it "
+                "takes 80 to look robust."
+            )
     if any(not torch.equal(a, b) for a, b in zip(original.parameters(), net.parameters(), strict=True)):
         return "You changed the weights of net itself; leave it as it is, and wrap it."
     return None
@@ -321,8 +348,8 @@ def _judge_disguise(disguise: Callable[[nn.Module], Any]) -> str | None:
 disguise = Exercise(
     "is_it_real/disguise",
     _judge_disguise,
-    "Every answer is the same as before, so every adversarial image is still there. No gradient is 0, and PGD finds next to nothing. A check looks "
-    "for traces of known tricks; whoever knows the check leaves another trace.",
+    "Every answer is the same as before, so every adversarial image is still there. No gradient is 0, and PGD finds "
+    "next to nothing. A check looks for traces of known tricks; whoever knows the check leaves another trace.",
     [
         "The value must stay; only the gradient may change. x.detach() has the value of x and no gradient.",
         "What would PGD do if every gradient pointed the other way? What if it were that of another function?",
@@ -335,15 +362,21 @@ disguise = Exercise(
 REASONS = {
     "fine": "says what was done; nothing speaks against it",
     "large eps": "the accuracy must fall to almost nothing at large eps",
-    "blind beats seeing": "an attack without gradients must not beat one with them",
+    "search beats gradients": "an attack without gradients must not beat one with them",
     "mean": "the worst attack on each image counts, not the mean of attacks",
     "one ball": "says something about more than the ball that was attacked",
     "seeds": "the error bar covers the seeds, and the sentence claims more",
 }
-FAULTS = {1: "large eps", 2: "fine", 3: "blind beats seeing", 4: "mean", 5: "seeds", 6: "one ball"}
+FAULTS = {1: "large eps", 2: "fine", 3: "search beats gradients", 4: "mean", 5: "seeds", 6: "one ball"}
 _WHY = {
-    1: "Follow the figures to eps = 0.5, where every digit may become plain grey. Could any network still read most of them?",
-    2: "The search without gradients does no better than PGD, up to a digit or two, and every setting is named. An honest line, if no proof.",
+    1: (
+        "Follow the figures to eps = 0.5, where every digit may become plain grey. Could any network still classify "
+        "most of them?"
+    ),
+    2: (
+        "The search without gradients does no better than PGD, up to a digit or two, and every setting is named. An "
+        "honest line, if no proof."
+    ),
     3: "Compare the two attacks. Which one knows more, and which one breaks more?",
     4: "Somebody attacks. Would they use the five attacks in turn, or whichever works on the image at hand?",
     5: "What did the ten runs have in common? The attack, the data, the network.",
@@ -364,17 +397,23 @@ def _judge_referee(answer: Mapping[int, Any]) -> str | None:
     wrong = [line for line, said in answer.items() if said != FAULTS[line]]
     if wrong:
         line = wrong[0]
-        return f"{6 - len(wrong)} of 6 lines are judged rightly. Look again at line {line}, which you call {answer[line]!r}: {_WHY[line]}"
+        return (
+            f"{6 - len(wrong)} of 6 lines are judged rightly. Look again at line {line}, which you call "
+            f"{answer[line]!r}: {_WHY[line]}"
+        )
     return None
 
 
 referee = Exercise(
     "is_it_real/referee",
     _judge_referee,
-    "None of the five faults needs a new experiment to be found, only figures held against each other, and the sentence against the figures. A report that gives too few of them for that has a fault of its own.",
+    "None of the five faults needs a new experiment to be found, only figures held against each other, and the "
+    "sentence against the figures. A report that gives too few of them for that has a fault of its own.",
     [
-        "For each line, ask which two figures must be in order: eps and 2 eps, one step and forty, with gradients and without.",
-        "One line is fine. Of the other five, three show a number that is wrong, and two a number that is right and a sentence that says too much.",
+        "For each line, ask which two figures must be in order: eps and 2 eps, one step and forty, with gradients and "
+        "without.",
+        "One line is fine. Of the other five, three show a number that is wrong, and two a number that is right and a "
+        "sentence that says too much.",
         "The last two lines are the ones that say too much: of the seeds, and of the ball.",
     ],
 )
@@ -382,33 +421,43 @@ referee = Exercise(
 # ---- the predictions -------------------------------------------------------------------------------------------------
 
 bet_on_the_search = Question(
-    "The SGD network, l_inf eps = 0.125, where PGD leaves about a third of the digits. The random search sees no gradient, only the "
-    "network's scores, 400 times per digit. How many of 100 digits does it leave?",
+    "The SGD network, l_inf eps = 0.125, where PGD leaves about a third of the digits. The random search sees no "
+    "gradient, only the network's scores, 400 times per digit. How many of 100 digits does it leave?",
     {
-        "nearly all: in 64 dimensions, random changes do nothing": "A <i>single</i> random change does next to nothing. The search keeps what helps and builds on it.",
+        "nearly all: in 64 dimensions, random changes do nothing": (
+            "A <i>single</i> random change does next to nothing. The search keeps what helps and builds on it."
+        ),
         "about two thirds": "It does better than that: each query that helps is kept, and they add up.",
-        "about as many as PGD": "Within a few digits. Keeping what helps, 400 times, is a slow way uphill, but it is one.",
+        "about as many as PGD": (
+            "Within a few digits. Keeping what helps, 400 times, is a slow way uphill, but it is one."
+        ),
     },
     correct="about as many as PGD",
 )
 
 bet_on_the_scale = Question(
-    "Multiply all logits of the SGD network by 30. It gives the same answer to every image there is. PGD on the cross-entropy, 40 steps, left "
-    "about a third of the digits before. Now it leaves …",
+    "Multiply all logits of the SGD network by 30. It gives the same answer to every image there is. PGD on the "
+    "cross-entropy, 40 steps, left about a third of the digits before. Now it leaves …",
     {
         "a third, as before": "The network <i>is</i> as it was. But the attack does not see what it saw.",
-        "about 60 of 100": "At a factor of 15 it does. At 30 it leaves more than 80, and not one image is any safer than before.",
+        "about 60 of 100": (
+            "At a factor of 15 it does. At 30 it leaves more than 80, and not one image is any safer than before."
+        ),
         "more than 80 of 100": "And not one image is any safer than before.",
     },
     correct="more than 80 of 100",
 )
 
 bet_on_the_key = Question(
-    "Before you try: which single attack breaks more than half of the digits of each fake, <i>and</i> finds on the robust network what the others find, within five digits?",
+    "Before you try: which single attack breaks more than half of the digits of each fake, <i>and</i> finds on the "
+    "robust network what the others find, within five digits?",
     {
         "PGD on the margin": "One of the fakes gives it no gradient at all.",
         "random search": "One of the fakes leads it by the nose.",
-        "images made on another network": "They do break all three fakes. But they flatter the robust network by nearly ten digits: they were not made for it.",
+        "images made on another network": (
+            "They do break all three fakes. But they flatter the robust network by nearly ten digits: they were not "
+            "made for it."
+        ),
         "none of them": "Each fake fools one kind. That is why an evaluation is a union of different attacks.",
     },
     correct="none of them",
@@ -417,9 +466,15 @@ bet_on_the_key = Question(
 bet_on_the_lead = Question(
     "Under FGSM, SAM (rho = 0.4) leads SGD by about 20 points. Under the strongest union that we have, its lead is …",
     {
-        "about as large: both face the same attack": "The same attack can be weaker on one of them. Section 1 showed it on one network of each.",
-        "about half as large": "Nearly half of what FGSM shows belongs to FGSM. The rest stays, however strong the attack.",
-        "gone: it was the weak attack all along": "A good part of it was. But about eleven points stay, however strong the attack.",
+        "about as large: both face the same attack": (
+            "The same attack can be weaker on one of them. Section 1 showed it on one network of each."
+        ),
+        "about half as large": (
+            "Nearly half of what FGSM shows belongs to FGSM. The rest stays, however strong the attack."
+        ),
+        "gone: it was the weak attack all along": (
+            "A good part of it was. But about eleven points stay, however strong the attack."
+        ),
     },
     correct="about half as large",
 )
@@ -435,21 +490,26 @@ recall_fails = Question(
 )
 
 recall_masking = Question(
-    "A new defence stands at 97 % under PGD, as many as without an attack. What do you do first?",
+    "A new defence is at 97 % under PGD, as many as without an attack. What do you do first?",
     {
         "take more steps of the same PGD": "If the gradient is 0, or lies, a thousand steps do not help.",
-        "try an attack without gradients, another loss, and a very large eps": "Three cheap ways to see whether the gradient, the loss or the number is at fault.",
+        "try an attack without gradients, another loss, and a very large eps": (
+            "Three cheap ways to see whether the gradient, the loss or the number is at fault."
+        ),
         "repeat it over ten seeds": "Ten seeds would agree: the fault is in the attack, and the same in all of them.",
     },
     correct="try an attack without gradients, another loss, and a very large eps",
 )
 
 recall_bars = Question(
-    "Two methods, ten seeds each, all under PGD with ten steps, error bars of one point. Which doubt do these bars <i>not</i> answer?",
+    "Two methods, ten seeds each, all under PGD with ten steps, error bars of one point. Which doubt do these bars "
+    "<i>not</i> answer?",
     {
         "whether the initial weights decided": "Those change with the seed: the bars cover them.",
         "whether the order of the batches decided": "That changes with the seed, too.",
-        "whether the attack is kinder to one of the methods": "All twenty runs share the attack. If it flatters one side, all ten seeds of that side are flattered.",
+        "whether the attack is kinder to one of the methods": (
+            "All twenty runs share the attack. If it flatters one side, all ten seeds of that side are flattered."
+        ),
     },
     correct="whether the attack is kinder to one of the methods",
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import torch
 from IPython.display import HTML, Markdown
 
-from samlib.course import plots, widgets
-from samlib.course.lessons.is_it_real.pictures import Claims
-from samlib.course.lessons.is_it_real.trials import Trials
+from samlib.course import pictures, style, widgets
+from samlib.course.lessons.is_it_real.trials import Trials, in_words
 from samlib.diagnosis import Diagnosis
 
-STYLES = dict(zip("ABCD", ("orange", "grey", "green", "blue"), strict=True))
+ATTACKED = "B"  # the network whose attacked digit is shown
 
 
 def curve(trials: Trials, network: str, attack: str, steps: int) -> list[int]:
@@ -21,55 +22,122 @@ def curve(trials: Trials, network: str, attack: str, steps: int) -> list[int]:
 
 def claims(trials: Trials, claimed: Mapping[str, int]) -> widgets.Live:
     """What an attack leaves of four networks over eps, and at one eps beside what their authors claim."""
-    fig = widgets.figure(8.4, 3.7)
-    over = plots.Curves(
-        fig.add_axes((0.08, 0.14, 0.47, 0.78)), STYLES, "eps, l_inf radius in pixels", "digits that stand, of 100"
-    )
-    over.ax.set(xlim=(-0.01, 0.51), ylim=(-3, 116))
-    over.ax.set_yticks(range(0, 101, 20))
-    over.ax.legend(frameon=False, loc="upper right", ncols=4)
-    place = fig.add_axes((0.64, 0.14, 0.35, 0.78))
-    beside = Claims(place, {name: (claimed[name], STYLES[name]) for name in trials.networks})
+    with style.look():
+        picture = ClaimPicture(style.figure(4.08), trials.eps, claimed)
 
     def draw(attack: str, steps: int, eps: float) -> str:
-        """The curves of one attack, and a point of them."""
-        over.show(
-            [0, *trials.eps],
-            {name: curve(trials, name, attack, steps) for name in trials.networks},
-            eps,
-            f"{attack}, {steps} steps",
-        )
+        curves = {name: curve(trials, name, attack, steps) for name in trials.networks}
+        picture.show_curves(curves, eps, f"{attack}, {in_words(steps)}")
         counts = [trials.robust(name, attack, steps, eps) for name in trials.networks]
-        beside.show(counts, f"at eps = {eps:g}; ticks: claimed at 0.125")
+        picture.show_counts(counts, f"eps {eps:g}")
+        images, wrong = [trials.x[0, 0]], [False]
+        for at in trials.eps:
+            attacked, answers = trials.attacked(ATTACKED, attack, steps, at)
+            images.append(attacked[0, 0])
+            wrong.append(bool(answers[0] != trials.y[0]))
+        picture.show_digits(torch.stack(images).numpy(), wrong)
         found = ", ".join(f"{name} {count}" for name, count in zip(trials.networks, counts, strict=True))
-        return f"{attack}, {steps} steps, l_inf eps {eps:g}. Digits of 100 that stand: {found}."
+        return f"{attack}, {in_words(steps)}, l_inf eps {eps:g}. Robust digits of 100: {found}."
 
     controls = {
         "attack": widgets.dropdown("attack", trials.attacks, "PGD ce"),
         "steps": widgets.choice_slider("steps (10 queries each)", trials.steps, 10),
         "eps": widgets.choice_slider("eps: l_inf radius, in pixels", [(f"{e:g}", e) for e in trials.eps], 0.125),
     }
-    return widgets.live(fig, draw, controls)
+    return widgets.live(picture.fig, draw, controls)
+
+
+def suspects() -> dict[str, style.Look]:
+    """How each network is drawn: told apart, and none in the look of what it may turn out to be."""
+    return dict(zip("ABCD", (style.NOISE, style.SAM, style.OTHER, style.AT), strict=True))
+
+
+class ClaimPicture:
+    """A curve for each network over eps, a digit at each eps below them, and bars beside the claims at one eps."""
+
+    def __init__(self, fig: style.Canvas, eps: Sequence[float], claimed: Mapping[str, int]) -> None:
+        self.fig, self.eps, self.looks = fig, [0.0, *eps], suspects()
+        self.right = pictures.Heading(fig, 548, 22)
+        ax = self.ax = pictures.axes(fig, 46, 40, 466, 270)
+        pictures.percent_axis(ax)
+        self.left = pictures.Heading(fig, style.MARGIN, 22, axis=ax.yaxis)
+        ax.set(xlim=(-0.015, 0.515))
+        ax.set_xticks(self.eps, [f"{e:g}" for e in self.eps])
+        self.here = ax.axvline(0, color=style.EDGE, linewidth=1, zorder=0)
+        self.curves = {name: pictures.RunCurve(ax, look) for name, look in self.looks.items()}
+        self.labels = pictures.Labels(ax)
+        self.sheet = pictures.Sheet(fig)
+        self.places = [round(46 + 466 * (e + 0.015) / 0.53) for e in self.eps]
+        ax.set_xlabel(
+            f"eps: largest change of any pixel, and a digit so attacked on {ATTACKED} (framed: misclassified)"
+        )
+        ax.xaxis.set_label_coords(0.5, -0.3)
+        self._bars(claimed)
+        self.moving = [self.sheet.painting, self.here, *self.bars, *self.ticks, *self.numbers]
+        self.moving += [*self.left.artists, *self.right.artists]
+        self.moving += [artist for curve in self.curves.values() for artist in curve.artists]
+
+    def _bars(self, claimed: Mapping[str, int]) -> None:
+        ax = pictures.axes(self.fig, 548, 40, 278, 270)
+        pictures.percent_axis(ax)
+        ax.set_yticklabels([])  # as on the left
+        ax.set(xlim=(-0.55, len(claimed) - 0.45))
+        ax.set_xticks(range(len(claimed)), list(claimed))
+        self.bars = [ax.bar(i, 0.0, width=0.6, color=self.looks[name].color)[0] for i, name in enumerate(claimed)]
+        self.numbers = [ax.text(i, 0, "", ha="center", va="bottom") for i in range(len(claimed))]
+        self.ticks = []
+        for i, claim in enumerate(claimed.values()):
+            self.ticks += ax.plot([i - 0.4, i + 0.4], [claim, claim], color=style.INK, linewidth=2)
+
+    def show_curves(self, curves: Mapping[str, Sequence[int]], here: float, said: str) -> None:
+        """{network: robust digits at each eps}, and where the learner is."""
+        self.left.show("Robust digits (%)", said)
+        self.here.set_xdata([here] * 2)
+        for name, values in curves.items():
+            self.curves[name].show(self.eps, np.array(values))
+        labels = [pictures.Label(name, curve.points, curve.look) for name, curve in self.curves.items()]
+        self.labels.show(labels, [curve.points for curve in self.curves.values()])
+        self.fig.moving = sorted(self.moving + self.labels.artists, key=lambda artist: artist.get_zorder())
+
+    def show_counts(self, counts: Sequence[int], title: str) -> None:
+        """The height of each bar."""
+        self.right.show(title, "black: claimed at 0.125")
+        for bar, number, count in zip(self.bars, self.numbers, counts, strict=True):
+            bar.set_height(count)
+            number.set_text(str(count))
+            number.set_y(2 if count >= 10 else count + 1)  # inside, or on top of a bar too low for it
+            number.set_color(style.PAPER if count >= 10 else style.INK)
+
+    def show_digits(self, images: np.ndarray, wrong: Sequence[bool]) -> None:
+        """A digit without attack and at each eps, (1 + eps, 8, 8), and where it is misclassified."""
+        for left, image, no in zip(self.places, images, wrong, strict=True):
+            self.sheet.tile(left - 20, 338, pictures.grey(image), 5, style.AT.color if no else "")
 
 
 def over_eps(trials: Trials, steps: int, eps: float) -> HTML:
     """What each attack leaves over eps, a panel for each attack; the text has the counts at one eps."""
-    fig = widgets.figure(8.4, 2.9)
-    for panel, attack in zip(fig.subplots(1, len(trials.attacks), sharey=True), trials.attacks, strict=True):
-        for name, look in STYLES.items():
-            values = curve(trials, name, attack, steps)
-            panel.plot([0, *trials.eps], values, label=name, markersize=4, **plots.STYLES[look])
-        panel.set_title(attack, fontsize=10)
-        panel.set_xlabel("eps (l_inf)")
-        plots.percent_axis(panel, "digits that stand, of 100" if attack == trials.attacks[0] else "")
-    panel.legend(frameon=False, fontsize=8.5, ncols=2)
-    fig.subplots_adjust(left=0.075, right=0.99, top=0.9, bottom=0.17, wspace=0.08)
+    with style.look():
+        fig = style.figure(3.25)
+        pictures.Heading(fig, style.MARGIN, 22, "Robust digits, of 100", f"after {steps} steps (10 queries each)")
+        for i, attack in enumerate(trials.attacks):
+            left = 42 + 202 * i
+            ax = pictures.axes(fig, left, 58, 178, 210)
+            ax.set_title(attack, loc="left", fontweight="bold")
+            pictures.percent_axis(ax)
+            ax.set(xlim=(-0.015, 0.515), xlabel="eps: largest change of a pixel")
+            ax.set_xticks([0, 0.125, 0.25, 0.5], ["0", "0.125", "0.25", "0.5"])
+            ax.tick_params(labelleft=i == 0)
+            curves = {name: pictures.RunCurve(ax, look) for name, look in suspects().items()}
+            for name, drawn in curves.items():
+                drawn.show([0, *trials.eps], np.array(curve(trials, name, attack, steps)))
+            labels = [pictures.Label(name, drawn.points, drawn.look) for name, drawn in curves.items()]
+            pictures.Labels(ax).show(labels, [drawn.points for drawn in curves.values()])
     found = {
         attack: ", ".join(f"{name} {trials.robust(name, attack, steps, eps)}" for name in trials.networks)
         for attack in trials.attacks
     }
     said = "; ".join(f"{attack}: {counts}" for attack, counts in found.items())
-    return widgets.still(fig, f"Digits that stand at l_inf {eps:g}. {said}.")
+    return widgets.still(fig, f"Robust digits of 100 at l_inf {eps:g}. {said}.")
 
 
 def verdicts(reports: Mapping[str, Diagnosis]) -> Markdown:

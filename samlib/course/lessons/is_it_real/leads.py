@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from IPython.display import HTML
+from matplotlib.collections import LineCollection
 
-from samlib.course import results, style, widgets
-from samlib.course.lessons.is_it_real.pictures import Leads
+from samlib.course import pictures, results, style, widgets
 
 PAIRS = {
     "SAM 0.4 over SGD": ("SGD", "SAM 0.4"),
@@ -50,24 +50,6 @@ def lead(level: Levels, pair: str, attack: str) -> tuple[float, float]:
     return float(other.mean() - one.mean()), float(2 * error)
 
 
-def _scene(level: Levels) -> tuple[style.Canvas, Callable[..., str]]:
-    """The picture, and what draws it at given values."""
-    attacks = list(level["SGD"])
-    fig = widgets.figure(8.4, 4.4)
-    view = Leads(fig, attacks)
-
-    def draw(pair: str, attack: str) -> str:
-        """Both methods and the lead under all attacks, one of them pointed at."""
-        found = np.array([lead(level, pair, a) for a in attacks])
-        groups = {name: np.array(list(level[name].values())).T for name in PAIRS[pair]}
-        view.show(groups, *found.T, attacks.index(attack), float(found.sum(1).max()))
-        means = ", ".join(f"{name} {level[name][attack].mean():.1f} %" for name in PAIRS[pair])
-        gain, error = found[attacks.index(attack)]
-        return f"{attack}: {means}; lead {gain:.1f} ± {error:.1f} points."
-
-    return fig, draw
-
-
 def leads(level: Levels) -> widgets.Live:
     """Two methods under attacks of growing strength, and the lead of the one over the other."""
     attacks = list(level["SGD"])
@@ -81,4 +63,86 @@ def leads(level: Levels) -> widgets.Live:
 def two_leads(level: Levels) -> HTML:
     """SAM's lead over SGD under the strongest attack, as usual and tuned, as still figures."""
     fig, draw = _scene(level)
-    return HTML("".join(widgets.still(fig, draw(pair, "standard")).data for pair in list(PAIRS)[:2]))
+    stills = []
+    for pair in list(PAIRS)[:2]:
+        with style.look():
+            alt = draw(pair, "standard")
+        stills.append(widgets.still(fig, alt).data)
+    return HTML("".join(stills))
+
+
+def _scene(level: Levels) -> tuple[style.Canvas, Callable[..., str]]:
+    """The picture, and what draws it at given values."""
+    attacks = list(level["SGD"])
+    with style.look():
+        picture = LeadPicture(style.figure(4.6), attacks)
+
+    def draw(pair: str, attack: str) -> str:
+        at, found = attacks.index(attack), np.array([lead(level, pair, a) for a in attacks])
+        one, other = PAIRS[pair]
+        picture.show_levels({name: np.array(list(level[name].values())).T for name in (one, other)}, at)
+        picture.show_leads(found[:, 0], found[:, 1], at, pair, style.of(other))
+        means = ", ".join(f"{name} {level[name][attack].mean():.1f} %" for name in (one, other))
+        return f"{attack}: {means}; lead {found[at, 0]:.1f} ± {found[at, 1]:.1f} points."
+
+    return picture.fig, draw
+
+
+class LeadPicture:
+    """Every run of two methods under each attack, and below it the lead of the one over the other."""
+
+    def __init__(self, fig: style.Canvas, attacks: Sequence[str]) -> None:
+        self.fig, self.places = fig, list(range(len(attacks)))
+        self.levels, self.leads = pictures.axes(fig, 46, 36, 780, 210), pictures.axes(fig, 46, 286, 780, 124)
+        pictures.percent_axis(self.levels)
+        said = "under weaker and stronger attacks; each thin line is a run"
+        pictures.Heading(fig, style.MARGIN, 22, "Robust digits (%)", said, axis=self.levels.yaxis)
+        self.heading = pictures.Heading(fig, style.MARGIN, 274, axis=self.leads.yaxis)
+        for ax in (self.levels, self.leads):
+            ax.set(xlim=(-0.5, len(attacks) - 0.5), xticks=[])
+            ax.spines["bottom"].set_visible(False)
+        self.leads.set_xticks(self.places, [name.replace(" ", "\n") for name in attacks])
+        self.leads.tick_params(length=0)
+        self.leads.grid(axis="y")
+        self.leads.axhline(0, color=style.INK, linewidth=1)
+        looks = (style.SGD, style.SAM, style.NOISE, style.AT)
+        self.curves = {look.color: pictures.RunCurve(self.levels, look) for look in looks}
+        self.labels = pictures.Labels(self.levels)
+        self.gap = pictures.Gap(self.levels)
+        self.bands = [
+            ax.axvspan(-0.5, 0.5, color=style.SHADE, linewidth=0, zorder=0) for ax in (self.levels, self.leads)
+        ]
+        self.bars = LineCollection([], linewidths=2.2)
+        self.leads.add_collection(self.bars)
+        (self.dots,) = self.leads.plot([], [], linestyle="none", markersize=3.5)
+        self.note = self.leads.annotate("", (0, 0), (0, 4), textcoords="offset points", ha="center", fontweight="bold")
+
+    def show_levels(self, groups: Mapping[str, np.ndarray], at: int) -> None:
+        """{method: runs (n, attacks) in percent}, the gap between two of them marked at one attack."""
+        for curve in self.curves.values():
+            curve.hide()
+        labels = []
+        for name, runs in groups.items():
+            look = style.of(name)
+            self.curves[look.color].show(self.places, runs)
+            labels.append(pictures.Label(name, np.delete(self.curves[look.color].points, at, axis=0), look))
+        means = [runs.mean(0) for runs in groups.values()]
+        low, high = sorted(float(mean[at]) for mean in means)
+        self.gap.show(at, low, high)
+        lines = [np.column_stack([self.places, run]) for runs in groups.values() for run in (runs.min(0), runs.max(0))]
+        self.labels.show(labels, [*lines, np.array([[at, low], [at, high]])])
+        for band in self.bands:
+            band.set_x(at - 0.5)
+
+    def show_leads(self, lead: np.ndarray, error: np.ndarray, at: int, title: str, look: style.Look) -> None:
+        """The lead under each attack with its interval, (attacks,), in points."""
+        self.heading.show(f"Lead of {title} (points)", "± two standard errors")
+        ends = np.stack([lead - error, lead + error], axis=1)
+        self.bars.set_segments([np.column_stack([[i, i], pair]) for i, pair in zip(self.places, ends, strict=True)])
+        self.bars.set_color(look.color)
+        self.dots.set_data(self.places, lead)
+        self.dots.set(color=look.color, marker=look.marker)
+        self.leads.set_ylim(min(0, float(ends.min()) - 1), 1.25 * float(ends.max()))
+        self.note.xy = (at, lead[at] + error[at])
+        self.note.set_text(f"+{lead[at]:.1f} ± {error[at]:.1f}")
+        self.note.set_color(look.dark)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from IPython.display import HTML
+from matplotlib.ticker import NullLocator
 from torch import Tensor, nn
 
 from samlib.attacks import pgd
-from samlib.course import plots, style, widgets
-from samlib.course.lessons.is_it_real.pictures import Slopes
+from samlib.course import pictures, style, widgets
 from samlib.evaluation import accuracy
 from samlib.losses import make_loss
 from samlib.masking import scale_logits
@@ -68,40 +69,6 @@ def largest_slopes(model: nn.Module, loss: str, x: Tensor, y: Tensor) -> Tensor:
     return gradient.flatten(1).abs().amax(1)
 
 
-def _scene(runs: ScaledRuns) -> tuple[style.Canvas, Callable[..., str]]:
-    """The picture, and what draws it at given values."""
-    fig = widgets.figure(8.4, 3.7)
-    styles = dict(zip(LOSSES.values(), ("orange", "blue", "green"), strict=True))
-    by_scale = plots.Curves(
-        fig.add_axes((0.08, 0.14, 0.38, 0.78)), styles, "factor on the logits", "digits that stand, of 100"
-    )
-    by_scale.ax.set(xscale="log", xlim=(0.9, 34), ylim=(0, 100))
-    by_scale.ax.set_xticks(SCALES, [str(s) for s in SCALES])
-    by_scale.ax.minorticks_off()
-    by_scale.ax.legend(frameon=False, loc="upper left")
-    gradients = Slopes(fig.add_axes((0.59, 0.14, 0.4, 0.78)), max(runs[s, "ce", 32].leads.max() for s in SCALES))
-
-    def draw(scale: int, loss: str, bits: int) -> str:
-        """All curves at a point, and the gradients of one loss there."""
-        curves = {said: [runs[s, name, bits].robust for s in SCALES] for name, said in LOSSES.items()}
-        by_scale.show(SCALES, curves, scale, f"logits × {scale}, float{bits}")
-        here = runs[scale, loss, bits]
-        right = here.leads > 0  # the few digits that are misclassified from the start have no lead
-        gradients.show(
-            here.leads[right],
-            here.slopes[right],
-            torch.finfo(TYPES[bits]).smallest_normal * torch.finfo(TYPES[bits]).eps,  # with fewer digits, down to this
-            f"{LOSSES[loss]}: {here.zero} of 100 gradients are 0",
-        )
-        left = ", ".join(f"{LOSSES[name]} {runs[scale, name, bits].robust:.0f}" for name in LOSSES)
-        return (
-            f"Logits times {scale}, float{bits}. Of 100 digits stand: {left}. "
-            f"The {LOSSES[loss]} has {here.zero} gradients of exactly 0."
-        )
-
-    return fig, draw
-
-
 def logit_scale(runs: ScaledRuns) -> widgets.Live:
     """What PGD leaves on three losses over the factor, and the gradients at one of them."""
     controls = {
@@ -115,6 +82,109 @@ def logit_scale(runs: ScaledRuns) -> widgets.Live:
 def three_scales(runs: ScaledRuns) -> HTML:
     """The cross-entropy at factor 10, the same at 30 in float64, and the margin at 30, as still figures."""
     fig, draw = _scene(runs)
-    return HTML(
-        "".join(widgets.still(fig, draw(*at)).data for at in ((10, "ce", 32), (30, "ce", 64), (30, "margin", 32)))
-    )
+    stills = []
+    for settings in ((10, "ce", 32), (30, "ce", 64), (30, "margin", 32)):
+        with style.look():
+            alt = draw(*settings)
+        stills.append(widgets.still(fig, alt).data)
+    return HTML("".join(stills))
+
+
+def _scene(runs: ScaledRuns) -> tuple[style.Canvas, Callable[..., str]]:
+    """The picture, and what draws it at given values."""
+    with style.look():
+        picture = ScalePicture(style.figure(3.9), max(run.leads.max() for run in runs.values()))
+
+    def draw(scale: int, loss: str, bits: int) -> str:
+        curves = {name: [runs[s, name, bits].robust for s in SCALES] for name in LOSSES}
+        picture.show_curves(curves, scale)
+        here = runs[scale, loss, bits]
+        right = here.leads > 0  # the few digits that are misclassified from the start have no lead
+        picture.show_gradients(loss, here.leads[right], here.slopes[right], smallest_number(TYPES[bits]), here.zero)
+        left = ", ".join(f"{LOSSES[name]} {runs[scale, name, bits].robust:.0f}" for name in LOSSES)
+        return (
+            f"Logits times {scale}, float{bits}. Robust digits of 100: {left}. "
+            f"The {LOSSES[loss]} has {here.zero} gradients of exactly 0."
+        )
+
+    return picture.fig, draw
+
+
+def smallest_number(dtype: torch.dtype) -> float:
+    """The smallest number above zero of a type: below its normal numbers there are some with fewer digits."""
+    return torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+
+
+# Factors at which a curve may carry its name: two of the three lie on each other.
+_NAMED_AT = {"ce": slice(5, None), "margin": slice(0, 2), "dlr": slice(3, 5)}
+
+
+class ScalePicture:
+    """Robust digits over the factor, a curve for each loss; beside it the gradient of one loss at every digit."""
+
+    LOW, HIGH, ZERO = 1e-262, 1e12, 1e-249
+
+    def __init__(self, fig: style.Canvas, largest_lead: float) -> None:
+        self.fig = fig
+        self.looks = {"ce": style.AT, "margin": style.OTHER, "dlr": style.NOISE}
+        self._curves()
+        self._gradients(float(largest_lead))
+        self.moving = [self.here, self.cloud, self.zeros, self.floor, self.floor_name]
+        self.moving += [*self.left.artists, *self.right.artists]
+        self.moving += [artist for curve in self.curves.values() for artist in curve.artists]
+
+    def _curves(self) -> None:
+        ax = pictures.axes(self.fig, 46, 40, 344, 292)
+        pictures.percent_axis(ax)
+        self.left = pictures.Heading(self.fig, style.MARGIN, 22, axis=ax.yaxis)
+        ax.set(xscale="log", xlim=(0.92, 32.5), xlabel="factor on the logits")
+        ax.set_xticks(SCALES, [str(scale) for scale in SCALES])
+        ax.minorticks_off()
+        self.here = ax.axvline(1, color=style.EDGE, linewidth=1, zorder=0)
+        self.curves = {name: pictures.RunCurve(ax, look) for name, look in self.looks.items()}
+        self.labels = pictures.Labels(ax)
+
+    def _gradients(self, largest: float) -> None:
+        self.right = pictures.Heading(self.fig, 440, 22)
+        ax = pictures.axes(self.fig, 494, 40, 332, 292)
+        ax.set(yscale="log", xlim=(-0.03 * largest, 1.02 * largest), ylim=(self.LOW, self.HIGH))
+        ax.set_yticks([1, 1e-50, 1e-100, 1e-150, 1e-200, self.ZERO], ["1", "1e-50", "1e-100", "1e-150", "1e-200", "0"])
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set(xlabel="lead $L$ of the right logit, as multiplied", ylabel="largest slope in any pixel")
+        ax.axhspan(self.LOW, 1e-236, color=style.SHADE, linewidth=0, zorder=0)
+        ax.plot([0, largest], [1, math.exp(-largest)], color=style.RULE, linewidth=1.2, zorder=0)
+        ax.text(0.8 * largest, math.exp(-0.74 * largest), "$e^{-L}$", color=style.QUIET, fontsize=style.CAPTION)
+        self.floor = ax.axhline(1, color=style.INK, linewidth=1)
+        self.floor_name = ax.annotate("", (largest, 1), (0, 4), textcoords="offset points", ha="right")
+        (self.cloud,) = ax.plot([], [], linestyle="none", marker="o", alpha=0.6)
+        (self.zeros,) = ax.plot([], [], linestyle="none", marker="x", color=style.INK)
+
+    def show_curves(self, curves: Mapping[str, Sequence[float]], scale: int) -> None:
+        """{loss: robust digits at each factor}, and where the learner is."""
+        found = (f"{LOSSES[name]} {values[SCALES.index(scale)]:.0f}" for name, values in curves.items())
+        self.left.show("Robust digits (%)", ", ".join(found))
+        self.here.set_xdata([scale] * 2)
+        for name, values in curves.items():
+            self.curves[name].show(SCALES, np.array(values))
+        labels = [
+            pictures.Label(LOSSES[name], curve.points[_NAMED_AT[name]], curve.look)
+            for name, curve in self.curves.items()
+        ]
+        self.labels.show(
+            labels, [*(curve.points for curve in self.curves.values()), np.array([[scale, 0], [scale, 100]])]
+        )
+        self.fig.moving = sorted(self.moving + self.labels.artists, key=lambda artist: artist.get_zorder())
+
+    def show_gradients(self, loss: str, leads: np.ndarray, slopes: np.ndarray, smallest: float, zero: int) -> None:
+        """The lead of each digit and the largest slope of the loss there, and the smallest number above zero there is."""
+        self.right.show(f"Gradients of the {LOSSES[loss]}", f"{zero} of 100 are 0")
+        none, look = slopes == 0, self.looks[loss]
+        self.cloud.set_data(leads[~none], slopes[~none])
+        self.cloud.set_color(look.color)
+        self.zeros.set_data(leads[none], np.full(none.sum(), self.ZERO))
+        visible = smallest > self.LOW
+        self.floor.set_ydata([max(smallest, self.LOW)] * 2)
+        self.floor_name.xy = (self.floor_name.xy[0], max(smallest, self.LOW))
+        self.floor_name.set_text(f"smallest number above 0: {smallest:.1e}")
+        for artist in (self.floor, self.floor_name):
+            artist.set_visible(visible)

@@ -19,8 +19,8 @@ def report(five: Trials, fakes: Trials, lead: tuple[float, float]) -> str:
     at = {attack: five.robust("AT", attack, 40, EPS) for attack in five.attacks}
     rounded = {attack: fakes.robust("A", attack, 40, EPS) for attack in fakes.attacks}
     lines = [
-        f"PGD ce, 40 steps: {scaled[0]} of 100 digits stand at eps 0.125, {scaled[1]} at 0.25, {scaled[2]} at 0.5.",
-        f"APGD ce, 40 steps: {at['APGD ce']} of 100 stand at l_inf 0.125; random search, 400 queries: "
+        f"PGD ce, 40 steps: {scaled[0]} of 100 digits are robust at eps 0.125, {scaled[1]} at 0.25, {scaled[2]} at 0.5.",
+        f"APGD ce, 40 steps: {at['APGD ce']} of 100 are robust at l_inf 0.125; random search, 400 queries: "
         f"{at['random search']}.",
         f"PGD margin leaves {rounded['PGD margin']} of 100, random search {rounded['random search']}; "
         "gradients know more, so we report the first.",
@@ -29,4 +29,4 @@ def report(five: Trials, fakes: Trials, lead: tuple[float, float]) -> str:
         "AT keeps about 80 of 100 digits at l_inf 0.125: no small change of an image matters to it.",
     ]
     numbered = [f"{number}. {line}" for number, line in enumerate(lines, start=1)]
-    return "\n".join(numbered + [f"   {reason!r:21} {text}" for reason, text in REASONS.items()])
+    return "\n".join(numbered + [f"   {reason!r:25} {text}" for reason, text in REASONS.items()])

@@ -19,7 +19,7 @@ class Trials:
 
     Args:
         networks, attacks, eps, steps: what was tried.
-        y: labels of the n images, (n,).
+        x, y: the images before any attack, (n, ...), and their labels, (n,).
         images: {(network, attack, steps): the attacked images at each eps, (eps, n, ...)}.
         answers: {(network, attack, steps): the classes that the network gives them, (eps, n)}.
         clean: {network: how many images it classifies correctly without an attack}.
@@ -29,6 +29,7 @@ class Trials:
     attacks: tuple[str, ...]
     eps: tuple[float, ...]
     steps: tuple[int, ...]
+    x: Tensor
     y: Tensor
     images: Mapping[tuple[str, str, int], Tensor]
     answers: Mapping[tuple[str, str, int], Tensor]
@@ -76,7 +77,12 @@ def try_attacks(
                 x_adv = run(net, many_x, many_y, radii, k)
                 images[network, attack, k] = x_adv.view(len(eps), *x.shape)
                 answers[network, attack, k] = classes(net, x_adv).view(len(eps), len(x))
-    return Trials(tuple(networks), tuple(attacks), tuple(eps), tuple(steps), y, images, answers, clean)
+    return Trials(tuple(networks), tuple(attacks), tuple(eps), tuple(steps), x, y, images, answers, clean)
+
+
+def in_words(steps: int) -> str:
+    """ "1 step", "10 steps"."""
+    return f"{steps} step{'s' * (steps != 1)}"
 
 
 @torch.no_grad()
