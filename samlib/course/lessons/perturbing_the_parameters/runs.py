@@ -22,17 +22,15 @@ def collapsed(methods: results.Result, setting: str) -> list[bool]:
 
 def show_runs(ax: Axes, runs: Sequence[Sequence[float]], lost: Sequence[Sequence[bool]]) -> None:
     """One mark for each run of SETTINGS, in percent, hollow where it is lost, and a bar at each mean."""
-    for i, (setting, values, collapsed_) in enumerate(zip(SETTINGS, runs, lost, strict=True)):
-        look, order = style.of(setting), np.argsort(values)
-        picture = RunMarks(ax, i, look)
-        picture.show([100 * value for value in values])
-        hollow = np.array(collapsed_)[order]
-        places, heights = (np.asarray(data)[hollow] for data in picture.marks.get_data())
-        ax.plot(places, heights, **look.marks(markerfacecolor=style.PAPER))
-        points = np.column_stack([places, heights])
-        Labels(ax).show([Label("collapsed", points, look, bold=False)], [points])
     ax.set_xticks(range(len(SETTINGS)), ["0 (SGD)", *(setting.split()[1] for setting in SETTINGS[1:])])
     ax.set(xlim=(-0.5, len(SETTINGS) - 0.5), xlabel="rho in training")
+    for i, (setting, values, collapsed_) in enumerate(zip(SETTINGS, runs, lost, strict=True)):
+        look, hollow = style.of(setting), np.array(collapsed_)[np.argsort(values)]
+        picture = RunMarks(ax, i, look)
+        picture.show([100 * value for value in values])
+        points = np.column_stack(picture.marks.get_data())[hollow]
+        ax.plot(*points.T, **look.marks(markerfacecolor=style.PAPER))
+        Labels(ax).show([Label("collapsed", points, look, bold=False)], [points])
 
 
 @style.look()
