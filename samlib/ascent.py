@@ -370,7 +370,7 @@ def _tiles(signs: Callable[..., Tensor], channels: int, height: int, width: int)
 
 def _repaint(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[float], sign: Tensor) -> Tensor:
     """l_inf: each channel of a window goes to one end of the ball, x + eps or x - eps."""
-    rows, columns = _window(x, share, *place[:2])
+    rows, columns = _window(x, share, place[0], place[1])
     images = best.clone()
     images[:, :, rows, columns] = (x[:, :, rows, columns] + per_example(eps, x) * sign.view(-1, 1, 1)).clamp(0, 1)
     return images
@@ -379,13 +379,13 @@ def _repaint(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[flo
 def _move_mass(x: Tensor, eps: Tensor, best: Tensor, share: float, place: list[float], sign: Tensor) -> Tensor:
     """l_2: a window is emptied; what it held, and what is left of the budget, goes to a two-sided bump in another."""
     delta, ball = best - x, make_ball("l2", eps)
-    to, source = _window(x, share, *place[:2], smallest=3), _window(x, share, *place[2:], smallest=3)
+    to, source = _window(x, share, place[0], place[1], 3), _window(x, share, place[2], place[3], 3)
     rest = delta.clone()
     rest[:, :, source[0], source[1]] = 0
     rest[:, :, to[0], to[1]] = 0
     mass = (eps**2 - l2_norm(rest) ** 2).clamp(min=0).sqrt()
     old = delta[:, :, to[0], to[1]]
-    pattern = _bump(x, *old.shape[-2:], upright=place[0] + place[2] < 1) * sign.view(-1, 1, 1)
+    pattern = _bump(x, old.shape[-2], old.shape[-1], upright=place[0] + place[2] < 1) * sign.view(-1, 1, 1)
     length = old.flatten(2).norm(dim=2).clamp(min=torch.finfo(x.dtype).tiny)
     rest[:, :, to[0], to[1]] = per_example(mass, x) * ball.steepest(pattern + old / length[:, :, None, None])
     return project_pixels(ball, x, x + rest)

@@ -13,6 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ from torch import Tensor
 from samlib.checks import check_choice
 
 
+@overload
+def per_example(values: Tensor, like: Tensor) -> Tensor: ...
+@overload
+def per_example(values: float | Tensor, like: Tensor) -> float | Tensor: ...
 def per_example(values: float | Tensor, like: Tensor) -> float | Tensor:
     """Reshape one value for each example, (n,), so that it broadcasts over `like`, (n, ...)."""
     return values.view(-1, *[1] * (like.ndim - 1)) if isinstance(values, Tensor) else values
@@ -75,7 +80,7 @@ class Linf(Ball):
 
     def project(self, delta: Tensor) -> Tensor:
         """The nearest vector in the ball: each entry is cut to [-eps, eps]."""
-        eps = per_example(self.eps, delta)
+        eps: Any = per_example(self.eps, delta)  # clamp takes two numbers or two tensors
         return delta.clamp(-eps, eps)
 
 
@@ -159,7 +164,7 @@ def project_pixels(ball: Ball, x: Tensor, x_adv: Tensor) -> Tensor:
     return (x + ball.project(x_adv - x)).clamp(0, 1)
 
 
-def joint_l2_norm(tensors: Sequence[Tensor]) -> Tensor:
+def joint_l2_norm(tensors: list[Tensor]) -> Tensor:
     """The l_2 norm of one vector that lies in pieces (the parameters of a network), as a 0-d tensor.
 
     At least in float32, so that float16 gradients of a scaled loss do not overflow.

@@ -142,5 +142,6 @@ def check_logits(logits: object, y: Tensor) -> None:
 
 def check_classifier_input(model: object, x: object, y: object) -> None:
     """The three arguments that every attack, evaluation and training run starts with."""
-    check_labels(y, check_images(x))
-    check_model(model, x)
+    images = check_images(x)
+    check_labels(y, images)
+    check_model(model, images)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,7 @@ def _read_image(path: Path, size: int | None) -> np.ndarray:
     return np.repeat(values[..., None], 3, axis=2) if deep else values / 255
 
 
-def flip_and_crop(pad: int = 4):
+def flip_and_crop(pad: int = 4) -> Callable[[Tensor, torch.Generator], Tensor]:
     """The paper's augmentation as a function (images, generator) -> images: reflect-pad and crop, flip half of them.
 
     It draws on the images' own device, one crop and one flip for each image.

@@ -12,6 +12,7 @@ import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -132,7 +133,9 @@ class _Checkup:
         with attack_mode(model), torch.no_grad():
             return in_batches(batch, len(x), self.batch_size, x.device)
 
-    def attack(self, model: Model, how: Callable[..., Tensor] = pgd, eps: float | None = None, **settings) -> Tensor:
+    def attack(
+        self, model: Model, how: Callable[..., Tensor] = pgd, eps: float | None = None, **settings: Any
+    ) -> Tensor:
         """The adversarial images of `model`, in its own precision."""
         eps = self.eps if eps is None else eps
         x = self.x.double() if settings.pop("double", False) else self.x

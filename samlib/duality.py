@@ -295,7 +295,7 @@ def loss_sandwich(
 def _ascend(loss: FeatureLoss, ball: L2, starts: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Projected gradient ascent from each row of `starts`, (k, d): its highest loss, (k,), and where, (k, d)."""
     step = best = ball.project(starts)
-    best_loss = None
+    best_loss = torch.full_like(starts[:, 0], -torch.inf)
     for _ in range(steps + 1):
         step = step.detach().requires_grad_()
         with torch.enable_grad():
@@ -307,9 +307,8 @@ def _ascend(loss: FeatureLoss, ball: L2, starts: Tensor, steps: int) -> tuple[Te
                 )
             (gradient,) = torch.autograd.grad(values.sum(), step)
         values, step = values.detach(), step.detach()
-        better = values > best_loss if best_loss is not None else torch.ones_like(values, dtype=torch.bool)
-        best = torch.where(better[:, None], step, best)
-        best_loss = torch.where(better, values, best_loss) if best_loss is not None else values
+        better = values > best_loss
+        best, best_loss = torch.where(better[:, None], step, best), torch.where(better, values, best_loss)
         step = ball.project(step + 2.5 * ball.eps / steps * ball.steepest(gradient))
     return best_loss, best
 

@@ -74,11 +74,11 @@ def at_layer(model: nn.Module, x: Tensor, y: Tensor, layer: str = "fc1", loss: s
     return Layer(weight, None if bias is None else bias.detach(), inputs, features.detach(), gradient)
 
 
-def mlp_parts(model: nn.Sequential) -> tuple[nn.Sequential, nn.Linear, list[nn.Module]]:
+def mlp_parts(model: nn.Module) -> tuple[nn.Sequential, nn.Linear, list[nn.Module]]:
     """What comes before the first Linear (Normalize, Flatten), that Linear, and what comes after it (Linear, ReLU)."""
     modules = list(model) if isinstance(model, nn.Sequential) else []
-    first = next((i for i, module in enumerate(modules) if isinstance(module, nn.Linear)), None)
-    if first is None:
+    first, linear = next(((i, m) for i, m in enumerate(modules) if isinstance(m, nn.Linear)), (None, None))
+    if first is None or linear is None:
         raise TypeError(
             f"model is a {type(model).__name__}; it must be an nn.Sequential with a Linear module, as samlib.mlp()."
         )
@@ -89,7 +89,7 @@ def mlp_parts(model: nn.Sequential) -> tuple[nn.Sequential, nn.Linear, list[nn.M
                 f"model holds a {type(module).__name__}; only Normalize and Flatten may come before the first Linear, "
                 "and only Linear, ReLU and Identity after it."
             )
-    return nn.Sequential(*modules[:first]), modules[first], modules[first + 1 :]
+    return nn.Sequential(*modules[:first]), linear, modules[first + 1 :]
 
 
 # ---- what may come in ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +17,16 @@ DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760  # of scikit-learn's digits, pixels / 1
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
 class Normalize(nn.Module):
     """(x - mean) / std for each channel. Inside the model, so that attacks work in pixels of [0, 1]."""
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).reshape(-1, 1, 1))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).reshape(-1, 1, 1))
 
@@ -28,7 +34,7 @@ class Normalize(nn.Module):
         return (x - self.mean) / self.std
 
 
-def _seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def _seeded(build: Callable[[], Network], seed: int) -> Network:
     """Build on the CPU with weights drawn from `seed`; the caller's generators stay as they are."""
     check_count("seed", seed, low=0)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -150,4 +156,8 @@ def preact_resnet18(
     return _seeded(lambda: PreActResNet((64, 128, 256, 512), 2, num_classes, channels, mean, std), seed)
 
 
-MODELS = {"mlp": mlp, "small_resnet": small_resnet, "preact_resnet18": preact_resnet18}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": mlp,
+    "small_resnet": small_resnet,
+    "preact_resnet18": preact_resnet18,
+}

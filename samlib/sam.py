@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -204,7 +205,7 @@ class SAM(Optimizer):
         """torch's constructor starts with none; the base's stay."""
 
     @property
-    def state(self) -> dict[Tensor, Any]:
+    def state(self) -> defaultdict[Tensor, Any]:
         """The base optimizer's state."""
         return self.base_optimizer.state
 

@@ -357,7 +357,8 @@ class Landscape:
         }
         self.scale = None if relative is None else self._flatten([_scale(w, relative) for w in self.weights.values()])
         with torch.no_grad():
-            here = sum(self._objective_sum(model(x), y, check=True) for x, y in self._batches()) / len(x)
+            sums = [self._objective_sum(model(x), y, check=True) for x, y in self._batches()]
+            here = torch.stack(sums).sum() / len(x)
         if not torch.isfinite(here):
             raise ValueError(f"The mean loss at the model's weights is {here}; its rise cannot be measured.")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def _normal_grid(model: Model, step: float) -> tuple[Array, Array]:
     The trapezoid rule: for a smooth f its error falls like exp(-2 pi c / step), with c the distance from the real axis
     to where f stops being smooth. The points reach out to where the weak features' sum has the wrong sign.
     """
-    z = np.arange(-math.ceil((model.strength + 9) / step), math.ceil(9 / step) + 1) * step
+    z = np.arange(-math.ceil((model.strength + 9) / step), math.ceil(9 / step) + 1, dtype=np.float64) * step
     return z, -(z**2) / 2 + math.log(step / math.sqrt(2 * math.pi))
 
 
@@ -332,7 +332,7 @@ def _logistic_fixed(model: Model, rho: float) -> float:
     return _optimum(model, slope)
 
 
-def _solve(equations: Callable[[Array], Any], start: Sequence[float], jac: bool = False) -> Array:
+def _solve(equations: Callable[[Array], Any], start: ArrayLike, jac: bool = False) -> Array:
     """A root of several equations in as many unknowns, to about 1e-12."""
     solution = root(equations, start, jac=jac, tol=1e-13)
     if np.abs(solution.fun).max() > 1e-9:  # the equations are scaled to a loss of 1 at the standard optimum
@@ -389,8 +389,8 @@ def _centre(model: Model, rho: float) -> tuple[float, float]:
         margin = model.strength * a + np.hypot(a, b) * z
         return -(model.p * log_expit(margin + w_1) + (1 - model.p) * log_expit(margin - w_1)) @ weight
 
-    def gradient(w_1: float, a: float, b: float) -> Array:
-        """Of the loss, in w_1, a and b."""
+    def gradient(w_1: Any, a: Any, b: Any) -> Array:
+        """Of the loss, in w_1, a and b: three numbers."""
         norm = math.hypot(a, b)
         margin = model.strength * a + norm * z
         right, wrong = model.p * expit(-margin - w_1), (1 - model.p) * expit(w_1 - margin)
@@ -424,7 +424,7 @@ def _centre(model: Model, rho: float) -> tuple[float, float]:
     # Where unequal weights alone are the worst, the perturbation is like noise, and the optimum is that of the noisy
     # loss.
     tilts = np.linspace(0, math.pi / 2, 33) if model.d > 1 else np.zeros(1)  # one weight cannot be unequal
-    w_1, a = _solve(lambda weights: gradient(*weights, rho)[:2], standard)
+    w_1, a = _solve(lambda weights: gradient(weights[0], weights[1], rho)[:2], standard)
     turn, tilt = np.meshgrid(np.linspace(0, 2 * math.pi, 33), tilts[:-1:2])
     if model.d == 1 or loss(*perturbed(w_1, a, turn, tilt)).max() > loss(w_1, a, rho) * (1 + 1e-14):
         top = np.linalg.eigh(derivatives(model)[0])[1][:, 1]

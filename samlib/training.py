@@ -296,7 +296,7 @@ class Run:
         recipe = self.recipe
         if self.augment is not None:
             x = self.augment(x, self.generator)
-        if recipe.method == "input_noise":
+        if recipe.sigma is not None:
             return (x + recipe.sigma * random_numbers(torch.randn, x, x.shape, self.generator)).clamp(0, 1)
         if recipe.eps is None:
             return x
@@ -326,22 +326,22 @@ class Run:
                 first.extend((loss.detach(), logits.detach()))
             return loss
 
-        if self.recipe.method == "weight_noise":
-            closure = self._at_random_weights(closure)
-        self.optimizer.step(closure)
+        rho = self.recipe.rho if self.recipe.method == "weight_noise" else None
+        step = closure if rho is None else self._at_random_weights(closure, rho)
+        self.optimizer.step(step)  # type: ignore[arg-type]  # torch's own closures return tensors
         return first[0], first[1]
 
-    def _at_random_weights(self, closure: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    def _at_random_weights(self, closure: Callable[[], Tensor], rho: float) -> Callable[[], Tensor]:
         """The closure, called at weights moved by rho in a random direction of weight space."""
 
         def moved() -> Tensor:
-            weights = [p for p in self.model.parameters() if p.requires_grad]
+            weights: list[Tensor] = [p for p in self.model.parameters() if p.requires_grad]
             noise = [random_numbers(torch.randn, w, w.shape, self.generator) for w in weights]
             length = torch.stack([n.norm() for n in noise]).norm()
             before = [w.detach().clone() for w in weights]
             try:
                 with torch.no_grad():
-                    torch._foreach_add_(weights, torch._foreach_mul(noise, self.recipe.rho / length))
+                    torch._foreach_add_(weights, list(torch._foreach_mul(noise, rho / length)))
                 return closure()
             finally:
                 with torch.no_grad():

@@ -11,7 +11,7 @@ import html
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -97,9 +97,7 @@ class Exercise:
     judge: Judge
     praise: str
     hints: Sequence[str]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_asked", [0])
+    _asked: list[int] = field(default_factory=lambda: [0], init=False, repr=False, compare=False)
 
     def check(self, answer: Any) -> Verdict:
         """Judge an answer: a value, a tensor or a function, as the exercise asks for."""

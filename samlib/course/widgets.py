@@ -226,7 +226,8 @@ class Work(ipywidgets.VBox):
         fig: Canvas,
         controls: Mapping[str, ipywidgets.Widget] | None = None,
     ) -> None:
-        self._work, self._controls, self._thread = work, dict(controls or {}), None
+        self._work, self._controls = work, dict(controls or {})
+        self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._start_button = ipywidgets.Button(description=label, button_style="primary", layout={"width": "auto"})
         self._stop_button = ipywidgets.Button(description="Stop", disabled=True)
@@ -281,6 +282,7 @@ class Work(ipywidgets.VBox):
     def click_and_wait(self, seconds: float = 60) -> None:
         """Press the button and wait until the work is done; an error in it is raised here. For programs."""
         self._start_button.click()
+        assert self._thread is not None
         self._thread.join(seconds)
         if self._thread.is_alive():
             raise TimeoutError(f"The work was not done within {seconds} s.")

@@ -99,7 +99,7 @@ def run_job(job: Job) -> dict[str, Any]:
     if table.validation:
         x, y, x_held_out, y_held_out = split(x, y, table.validation, seed=job.split)
     model = MODELS[job.setting.model](**job.setting.architecture, seed=job.seed)
-    how = dict(job.setting.training)
+    how: dict[str, Any] = dict(job.setting.training)
     if "perturbation" in how:
         how["loss"] = perturbed_cross_entropy(make_perturbation(**how.pop("perturbation")))
     history = train(model, x, y, **how, seed=job.seed, progress=False)
@@ -113,7 +113,7 @@ def run_job(job: Job) -> dict[str, Any]:
     }
 
 
-def make_perturbation(**how: float) -> FeaturePerturbation:
+def make_perturbation(**how: Any) -> FeaturePerturbation:
     """A feature perturbation from its numbers: alpha and r, or m and rho."""
     return perturbation_along(**how) if "alpha" in how else perturbation_of_batches(**how)
 
@@ -200,7 +200,7 @@ def methods_table(part: int) -> list[Setting]:
 
 def tuning_table(_: int) -> list[Setting]:
     """The grid on which the methods' hyper-parameters are chosen, for all methods alike."""
-    strengths = {
+    strengths: dict[str, list[dict[str, Any]]] = {
         "SGD": [{"method": "sgd"}],
         "SAM": [{"method": "sam", "rho": rho} for rho in (0.1, 0.2, 0.4, 0.6, 0.8)],
         "AT": [{"method": "at", "eps": eps} for eps in (0.0625, 0.125, 0.25)],
@@ -215,7 +215,8 @@ def attacks_table(part: int) -> list[Setting]:
     return [setting for setting in methods_table(part) if setting.name in wanted]
 
 
-LAYERS = {  # network: its function, architecture, epochs, first layer, the rest, the measure that it is tuned by
+# Network: its function, architecture, epochs, first layer, the rest, the measure that it is tuned by.
+LAYERS: dict[str, tuple[str, dict[str, Any], int, list[str], list[str], str]] = {
     "MLP": ("mlp", PLAIN_MLP, 60, ["fc1"], ["fc2", "fc3"], "linf 0.125"),
     "ResNet": ("small_resnet", {}, 30, ["conv1"], ["group1", "group2", "bn", "fc"], "linf 0.0625"),
 }
@@ -245,9 +246,9 @@ def layers_table(part: int) -> list[Setting]:
 
 def layers_tuning_table(_: int) -> list[Setting]:
     """The grid on which the rho of each choice of layers is chosen; on the fast MLP the learning rate too."""
-    settings = []
-    for net, (model, architecture, *_) in LAYERS.items():
-        kinds = {f"{net} {name}": kinds for name, kinds in layers_grid(net, (0.1, 0.2, 0.4, 0.6)).items()}
+    settings: list[Setting] = []
+    for net, (model, architecture, *_others) in LAYERS.items():
+        kinds = {f"{net} {name}": variants for name, variants in layers_grid(net, (0.1, 0.2, 0.4, 0.6)).items()}
         settings += grid(kinds, model, architecture, lr=(0.03, 0.1, 0.3) if net == "MLP" else (0.1,))
     return settings
 
