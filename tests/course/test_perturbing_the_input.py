@@ -9,6 +9,7 @@ import torch.nn.functional as F
 import samlib
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, Question
 from samlib.course.lessons.perturbing_the_input import exercises as lesson
+from samlib.course.lessons.perturbing_the_input import honest_report, judging
 from samlib.course.widgets import question
 from tests.course.answers import check, solved
 
@@ -49,7 +50,7 @@ def by_backward(model, x, y, eps, *, tidy):
 
 
 def by_measuring(model, x, y, eps):
-    return (x + eps * lesson.finite_differences(model, x, y).sign()).clamp(0, 1)
+    return (x + eps * judging.finite_differences(model, x, y).sign()).clamp(0, 1)
 
 
 def with_frozen_weights(model, x, y, eps):
@@ -144,7 +145,7 @@ def test_finite_differences_agree_with_autograd():
     net = samlib.mlp((16,), 4, (1, 3, 3), mean=0.4, std=0.3).double()
     x = torch.rand(5, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     y = torch.tensor([0, 1, 2, 3, 0])
-    assert torch.allclose(lesson.finite_differences(net, x, y), input_gradient(net, x, y), atol=1e-7)
+    assert torch.allclose(judging.finite_differences(net, x, y), input_gradient(net, x, y), atol=1e-7)
 
 
 # ---- PGD -------------------------------------------------------------------------------------------------------------
@@ -176,9 +177,9 @@ def with_needless_autograd(gradient, x, start, ball, step_size, steps):
 
 @pytest.mark.parametrize("ball", [samlib.balls.Linf(0.2), samlib.balls.L2(0.4)])
 def test_a_walk_along_finite_differences_ends_where_samlibs_pgd_ends(ball):
-    net, x, y = lesson._small_net(0), lesson._images(6, 0), torch.tensor([0, 1, 2, 3, 0, 1])
+    net, x, y = judging.small_net(0), judging.some_images(6, 0), torch.tensor([0, 1, 2, 3, 0, 1])
     net._forward_pre_hooks.clear()
-    walk = lesson._walk(lambda z: lesson.finite_differences(net, z, y), x, x, ball, 0.5 * ball.eps, 5)
+    walk = lesson._walk(lambda z: judging.finite_differences(net, z, y), x, x, ball, 0.5 * ball.eps, 5)
     norm = "linf" if isinstance(ball, samlib.balls.Linf) else "l2"
     settings = {"steps": 5, "step_size": 0.5 * ball.eps, "random_start": False, "keep": "last"}
     assert torch.allclose(walk, samlib.pgd(net, x, y, ball.eps, norm, **settings), atol=1e-6)
@@ -374,7 +375,7 @@ def leaves_gradients(net, x, y, eps):
         (make_report(project=False), "Project around x"),
         (make_report(tidy=False), "goes back in evaluation mode"),
         (make_report(count=lambda r: 100 * r), "a fraction"),
-        (make_report(count=lambda r: r / 2), "still read correctly"),
+        (make_report(count=lambda r: r / 2), "still classified correctly"),
         (leaves_gradients, "left gradients"),
         (lambda net, x, y, eps: samlib.robust_accuracy(net, x, y, eps), "samlib's attack"),
         (lambda net, x, y, eps: samlib.accuracy(net, samlib.pgd(net, x, y, eps), y), "samlib's attack"),
@@ -385,9 +386,9 @@ def test_a_report_with_a_fault_is_told_which(honest, word):
 
 
 def test_the_network_of_the_exercise_is_as_before_after_a_careless_answer():
-    before = {name: value.clone() for name, value in lesson._specimen()[0].state_dict().items()}
+    before = {name: value.clone() for name, value in honest_report.specimen()[0].state_dict().items()}
     check(lesson.honest, make_report(training=True), WRONG)
-    after = lesson._specimen()[0].state_dict()
+    after = honest_report.specimen()[0].state_dict()
     assert all(torch.equal(before[name], value) for name, value in after.items())
     check(lesson.honest, make_report(), CORRECT)
 
