@@ -20,26 +20,28 @@
 # - draw what a step, a ball and a projection are, in the two norms;
 # - find the faults that make a network look robust, and say what an honest number promises, and what not.
 #
-# **You need** Python, PyTorch tensors, and what a gradient is. A **logit** is a network's score for a class; the network says the
-# class with the largest. The **loss** $\ell$ is the *cross-entropy*: minus the logarithm of the probability that the network gives to
-# the right class, so it is large where that is small.
+# **You need** Python, PyTorch tensors, and what a gradient is. A **logit** is a network's score for a class; the
+# network says the class with the largest. The **loss** $\ell$ is the *cross-entropy*: minus the logarithm of the
+# probability that the network gives to the right class, so it is large where that is small.
 
 # %% [markdown]
 # ## 1 · Who attacks?
 #
-# A network reads a digit correctly. How small a change makes it err? Before any code, four questions. Their answers together are
-# called the **threat model**, and a robustness figure without one means nothing.
+# A network classifies a digit correctly. How small a change makes it get the digit wrong? Before any code, four
+# questions.
+# Their answers together are called the **threat model**, and a robustness figure without one means nothing.
 #
 # | question | in this course |
 # |---|---|
 # | What does the attacker know? | everything: the network, its weights, the right answer (*white box*) |
 # | What may be changed? | every pixel of the input. Never the weights, never the label |
-# | How much? | the change $\delta$ (lesson 00's kick $dx$) has a **norm** of at most **eps**, and $x + \delta$ is an image: its pixels are in [0, 1] |
+# | How much? | the **norm** of the change $\delta$ (lesson 00's $dx$) is at most **eps**; pixels stay in [0, 1] |
 # | To what end? | that the network says *any* wrong class (*untargeted*) |
 #
-# Two norms measure the change. **l_inf** is the largest change of a single pixel: each pixel has a budget of its own. **l_2** is
-# the Euclidean length of the whole change: all pixels share one budget. (In code: `"linf"` and `"l2"`.) All changes within the budget
-# make up a **ball**, of radius eps. Pixels run from 0 (paper) to 1 (ink), and eps is always in this unit.
+# Two norms measure the change. **l_inf** is the largest change of a single pixel: each pixel has a budget of its own.
+# **l_2** is the Euclidean length of the whole change: all pixels share one budget. (In code: `"linf"` and `"l2"`.) All
+# changes within the budget make up a **ball**, of radius eps. Pixels run from 0 (paper) to 1 (ink), and eps is always
+# in this unit.
 #
 # The two balls with the same eps are very different sets. **Predict** how different:
 
@@ -58,9 +60,9 @@ print(f"l_inf {corner.abs().max():g}, l_2 {corner.norm():g}")
 assert (corner.abs().max(), corner.norm()) == (0.125, 1.0)
 
 # %% [markdown]
-# **Explain.** The whole change can become 1 long. In 64 dimensions the l_inf ball reaches $\sqrt{64} = 8$ times as far into its corners
-# as the l_2 ball of the same eps. So *never compare an eps in l_inf with one in l_2*. And a promise about one ball says little about the other, and nothing about
-# a shift, a rotation or a shadow. They are other threats.
+# **Explain.** The whole change can become 1 long. In 64 dimensions the l_inf ball reaches $\sqrt{64} = 8$ times as far
+# into its corners as the l_2 ball of the same eps. So *never compare an eps in l_inf with one in l_2*. And a promise
+# about one ball says little about the other, and nothing about a shift, a rotation or a shadow. They are other threats.
 
 # %% [markdown]
 # ## 2 · One step
@@ -69,29 +71,30 @@ assert (corner.abs().max(), corner.norm()) == (0.125, 1.0)
 #
 # $$ \ell(x + \delta) \;\approx\; \ell(x) + \langle g, \delta\rangle , \qquad g = \nabla_x\,\ell\,(x), $$
 #
-# where $g$ holds one slope for each pixel and $\langle g, \delta\rangle$ multiplies pixel by pixel and adds up. Which $\delta$ in the
-# ball makes that largest? We call it the **steepest step**; its norm is eps. **Predict:**
+# where $g$ holds one slope for each pixel and $\langle g, \delta\rangle$ multiplies pixel by pixel and adds up. Which
+# $\delta$ in the ball makes that largest? We call it the **steepest step**; its norm is eps. **Predict:**
 
 # %%
 lesson.bet_on_the_step.ask()
 
 # %% [markdown]
-# **Move.** An image of only two pixels: a point in the plane. Turn the `gradient`, switch the `norm`, and watch where the steepest step
-# (orange) goes. `step size` is the norm of the step. The curve on the right walks once around the edge of the ball and shows how much the
-# loss would rise there, for a gradient of length 1; the star is where a steepest step of norm eps ends.
+# **Move.** An image of only two pixels: a point in the plane. Turn the `gradient`, switch the `norm`, and watch where
+# the steepest step (orange) goes. `step size` is the norm of the step. The curve on the right goes once around the edge
+# of the ball and shows how much the loss would rise there, for a gradient of length 1; the orange mark is where a
+# steepest step of norm eps ends.
 #
-# Then make `step size` larger than `eps`, and see what brings the point back: first into the ball (**projection**: the nearest
-# point of the ball), then into the box of images (a **clamp**: each pixel is cut to [0, 1]).
+# Then make `step size` larger than `eps`, and see what brings the point back: first into the ball (**projection**: the
+# nearest point of the ball), then into the box of images (a **clamp**: each pixel is cut to [0, 1]).
 
 # %%
 one_step = lesson.one_step()
 one_step
 
 # %% [markdown]
-# **Explain.** In l_2 the steepest step follows the gradient: eps times $g / \lVert g \rVert_2$. In l_inf it goes into a *corner*: each
-# pixel spends its whole budget in the direction that its slope says, eps times $\operatorname{sign}(g)$. Turn the gradient from 15° to
-# 75°: the l_inf step does not move at all, and past an axis it jumps to the next corner. Only the signs count. (On an axis one slope is
-# 0, and that pixel stays where it is.)
+# **Explain.** In l_2 the steepest step follows the gradient: eps times $g / \lVert g \rVert_2$. In l_inf it goes into a
+# *corner*: each pixel spends its whole budget in the direction that its slope says, eps times $\operatorname{sign}(g)$.
+# Turn the gradient from 15° to 75°: the l_inf step does not move at all, and past an axis it jumps to the next corner.
+# Only the signs count. (On an axis one slope is 0, and that pixel stays where it is.)
 #
 # Still pictures, l_inf and then l_2, with a step longer than eps:
 
@@ -101,14 +104,16 @@ from IPython.display import display
 display(*(one_step.still(norm=norm, eps=0.25, step_size=0.4) for norm in ("linf", "l2")))
 
 # %% [markdown]
-# From the centre of the ball, both projections went straight back. From elsewhere they differ: l_inf cuts the change of each
-# pixel to [−eps, eps], l_2 shortens the change as a whole. Twelve changes outside (triangles), and where they are projected to (squares):
+# From the centre of the ball, both projections went straight back. From elsewhere they differ: l_inf cuts the change of
+# each pixel to [−eps, eps], l_2 shortens the change as a whole. Twelve changes outside, and where they are projected
+# to:
 
 # %%
 lesson.projections()
 
 # %% [markdown]
-# Is there really nothing better in the ball than the steepest step? Try 100,000 random changes, for a gradient with 64 slopes:
+# Is there really nothing better in the ball than the steepest step? Try 100,000 random changes, for a gradient with 64
+# slopes:
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -122,14 +127,15 @@ print(f"rise of the loss, steepest step:   {steepest_rise:.2f}")
 assert (tried @ slopes).max() < steepest_rise
 
 # %% [markdown]
-# Random changes do not come near. *Random directions are no substitute for the worst one.* You will meet this sentence again
-# in the space of weights.
+# Random changes do not come near. *Random directions are no substitute for the worst one.* You will meet this sentence
+# again in the space of weights.
 #
 # ### Before you trust a gradient, measure it
 #
-# A network, trained here and now on the digits. Pixels go in as they are; its first layer **normalises** them: it subtracts the mean
-# pixel, 0.305, and divides by the spread of the pixels, 0.376. (`double` makes it compute with 64 bits, so that tiny differences are
-# not lost in rounding; `eval` is the mode in which a network is used, which section 5 comes to.)
+# A network, trained here and now on the digits. Pixels go in as they are; its first layer **normalises** them: it
+# subtracts the mean pixel, 0.305, and divides by the spread of the pixels, 0.376. (`double` makes it compute with 64
+# bits, so that tiny differences are not lost in rounding; `eval` is the mode in which a network is used, which section
+# 5 comes to.)
 
 # %%
 import samlib
@@ -139,15 +145,15 @@ x_train, y_train, x_test, y_test = samlib.load_digits()
 net = samlib.mlp()
 samlib.train(net, x_train, y_train, progress=False)
 net = net.double().eval()
-print(f"{100 * samlib.accuracy(net, x_test.double(), y_test):.1f} % of the test digits are read correctly")
+print(f"{100 * samlib.accuracy(net, x_test.double(), y_test):.1f} % of the test digits are classified correctly")
 
 # %% tags=["guard"]
 assert abs(float(net.normalize.mean) - 0.305) < 0.001
 assert abs(float(net.normalize.std) - 0.376) < 0.001
 
 # %% [markdown]
-# PyTorch computes the slope of the loss in one pixel. So can you, by moving that pixel a little up and a little down and
-# dividing by the way. That is a **finite difference**:
+# PyTorch computes the slope of the loss in one pixel. So can you, by moving that pixel a little up and a little down
+# and dividing by the way. That is a **finite difference**:
 
 # %%
 digit, label = x_test[:1].double(), y_test[:1]
@@ -166,8 +172,9 @@ assert torch.isclose(rise / (2 * h), by_torch[0, 0, 3, 4], rtol=1e-4)
 #
 # ### Exercise 1 · FGSM (easy, 8 minutes)
 #
-# Write it. `model` maps images (n, ...) to logits (n, classes). The check compares your step with finite differences. It also looks
-# at what you leave behind: an attack must change neither `x` nor anything in the network, its weights' `.grad` included.
+# Write it. `model` maps images (n, ...) to logits (n, classes). The check compares your step with finite differences.
+# It also looks at what you leave behind: an attack must change neither `x` nor anything in the network, its weights'
+# `.grad` included.
 
 
 # %% tags=["stub"]
@@ -189,19 +196,22 @@ def fgsm(model, x, y, eps):
 lesson.fgsm.check(fgsm)  # lesson.fgsm.hint() and lesson.fgsm.solution() help
 
 # %% [markdown]
-# *Sum or mean over the batch?* With the sum, each image gets the gradient of its own loss. With the mean it gets an $n$-th of that, and
-# the sign of it is the same. (Unless the numbers become so small that they vanish; the sum is safer.)
+# *Sum or mean over the batch?* With the sum, each image gets the gradient of its own loss. With the mean it gets an
+# $n$-th of that, and the sign of it is the same. (Unless the numbers become so small that they vanish; the sum is
+# safer.)
 
 # %% [markdown]
 # ## 3 · Many steps
 #
-# FGSM believes the slope at its start for the whole way. But the loss of a network is no plane: it bends. So take shorter steps, look at
-# the slope again after each, and come back into the ball and the box each time. That is **PGD**, *projected gradient descent* (on minus
-# the loss: it climbs). From a start $x_0$ in the ball, here $x$ itself:
+# FGSM believes the slope at its start for the whole way. But the loss of a network is no plane: it bends. So take
+# shorter steps, look at the slope again after each, and come back into the ball and the box each time. That is **PGD**,
+# *projected gradient descent* (on minus the loss, so the loss rises). From a start $x_0$ in the ball, here $x$ itself:
 #
-# $$ x_{k+1} \;=\; \operatorname{clamp}_{[0,1]}\Big( x + \operatorname{project}\big( x_k + \text{step size} \cdot \operatorname{steepest}(\nabla\ell(x_k)) - x \big)\Big) $$
+# $$ x_{k+1} \;=\; \operatorname{clamp}_{[0,1]}\Big( x +
+# \operatorname{project}\big( x_k + \text{step size} \cdot \operatorname{steepest}(\nabla\ell(x_k)) - x \big)\Big) $$
 #
-# Here is a network whose loss bends. It reads images of two pixels and knows two classes: class A lies above a wave, class B below it.
+# Here is a network whose loss bends. It classifies images of two pixels into two classes: class A lies above a wave,
+# class B below it.
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -210,7 +220,7 @@ first, second = images.flatten(1).T
 labels = (second > 0.5 + 0.22 * torch.sin(9 * first)).long()
 plane_net = samlib.mlp((32, 32), num_classes=2, input_shape=(1, 1, 2), mean=0.5, std=0.29)
 samlib.train(plane_net, images, labels, epochs=150, batch_size=100, weight_decay=1e-4, progress=False)
-print(f"{100 * samlib.accuracy(plane_net, images, labels):.1f} % of its training images are read correctly")
+print(f"{100 * samlib.accuracy(plane_net, images, labels):.1f} % of its training images are classified correctly")
 
 # %% [markdown]
 # The attack begins at an image of class A, (0.9, 0.8), a little above a crest of the wave. **Predict:**
@@ -219,12 +229,13 @@ print(f"{100 * samlib.accuracy(plane_net, images, labels):.1f} % of its training
 lesson.bet_on_the_path.ask()
 
 # %% [markdown]
-# **Move.** Left: every point is an image. Purple is read as class A, orange as class B, and the darker, the surer; on the black line the
-# network changes its mind. The white point is the image. The attack climbs towards class B within the blue ball, a part of which lies
-# outside the box. Its end is an orange diamond if the network errs there, and a blue one if not. Right: the logit of B minus that of A
-# after each step. The higher it is, the higher is the loss.
+# **Move.** Left: every point is an image. Purple is classified as A, green as B, and the darker, the surer; the black
+# line is the boundary between them. The white point is the image. The attack raises the loss within the ball (orange),
+# a part of which lies outside the box. Its end, a diamond, is filled if it is misclassified. Right: the logit of B
+# minus that of A after each step. The higher it is, the higher is the loss.
 #
-# Begin with one step of 0.25; then make the steps shorter and more. What is the smallest eps on the slider that still succeeds?
+# Begin with one step of 0.25; then make the steps shorter and more. What is the smallest eps on the slider that still
+# succeeds?
 
 # %%
 path = lesson.path_in_the_plane(plane_net, start=(0.9, 0.8))
@@ -245,13 +256,14 @@ assert end_of("linf", 0.08, 20, 0.01) < 0
 assert min(end_of(norm, 0.12, 20, 0.02) for norm in ("linf", "l2")) > 0
 
 # %% [markdown]
-# **Explain.** The ten short steps end higher, and the network errs. The one long step follows the slope at its start, to the lower left. A third of
-# the way it is close to the black line; then it walks on, down the other side, and never looks. Ten short steps turn in time. They
-# zigzag, because the sign of a slope knows only four directions here. The smallest eps of the slider that succeeds is 0.12, in both norms.
+# **Explain.** The ten short steps end higher, and the network misclassifies. The one long step follows the slope at its
+# start, to the lower left. A third of the way it is close to the black line; then it goes on, down the other side,
+# because it never asks for the slope again. Ten short steps turn in time. They zigzag, because the sign of a slope
+# knows only four directions here. The smallest eps of the slider that succeeds is 0.12, in both norms.
 #
-# Note the balance: steps that are too short for their number never reach the edge of the ball (20 steps of 0.01 get no farther than 0.2),
-# and steps that are too long jump to and fro. A common choice is a step size of about 2.5 · eps / steps: enough to reach the edge from
-# anywhere, and to move along it.
+# Note the balance: steps that are too short for their number never reach the edge of the ball (20 steps of 0.01 get no
+# farther than 0.2), and steps that are too long jump to and fro. A common choice is a step size of about 2.5 · eps /
+# steps: enough to reach the edge from anywhere, and to move along it.
 #
 # Still: FGSM and PGD in the same ball, and PGD in the l_2 ball of radius 0.15.
 
@@ -262,9 +274,10 @@ display(path.still(), path.still(**ten_short), path.still(norm="l2", eps=0.15, *
 # %% [markdown]
 # ### Exercise 2 · PGD, for any ball (medium, 10 minutes)
 #
-# The ball is an object with two answers: `ball.steepest(slopes)`, a step of norm 1, and `ball.project(delta)`, the nearest change
-# inside. `gradient` is a function: give it images, it returns the slopes of their losses. (The check gives it finite differences.)
-# Write the loop. If it never asks which norm it is, it will serve for weights as well, in lesson 02.
+# The ball is an object with two answers: `ball.steepest(slopes)`, a step of norm 1, and `ball.project(delta)`, the
+# nearest change inside. `gradient` is a function: give it images, it returns the slopes of their losses. (The check
+# gives it finite differences.) Write the loop. If it never asks which norm it is, it will serve for weights as well, in
+# lesson 02.
 
 
 # %% tags=["stub"]
@@ -287,16 +300,16 @@ def pgd(gradient, x, start, ball, step_size, steps):
 lesson.pgd.check(pgd)
 
 # %% [markdown]
-# *First the ball, then the box.* The clamp moves every pixel towards $x$, which is an image itself, so it never leaves the ball. In l_inf
-# the result is the nearest point that lies in both. In l_2 it lies in both too, but is not always the nearest; attack code is commonly
-# content with it.
+# *First the ball, then the box.* The clamp moves every pixel towards $x$, which is an image itself, so it never leaves
+# the ball. In l_inf the result is the nearest point that lies in both. In l_2 it lies in both too, but is not always
+# the nearest; attack code is commonly content with it.
 
 # %% [markdown]
 # ## 4 · A digit under attack
 #
-# Now 64 pixels. The network is the one from section 2. The attack is `samlib`'s PGD on the cross-entropy, 20 steps of eps / 8 from the
-# digit itself, on one digit of each class that the network reads correctly with a little to spare (it withstands l_inf 0.02).
-# **Predict:**
+# Now 64 pixels. The network is the one from section 2. The attack is `samlib`'s PGD on the cross-entropy, 20 steps of
+# eps / 8 from the digit itself, on one digit of each class that the network classifies correctly with a little to spare
+# (no attack of l_inf 0.02 breaks it). **Predict:**
 
 # %%
 lesson.bet_on_the_pixels.ask()
@@ -305,10 +318,10 @@ lesson.bet_on_the_pixels.ask()
 digits, kinds = lesson.chosen_digits(net, x_test.double(), y_test)
 
 # %% [markdown]
-# **Move** `step` slowly from 0 to 20 and watch the logits: the bar of the right class (orange) sinks, another one rises. About where it
-# overtakes, the loss crosses the dashed line: there the right class has a probability of one half. The black ticks are the logits before
-# the attack. Then switch the `norm` and look at the change: orange is more ink, purple is less, and the full colour stands for 0.3 or
-# more. The `eps` slider shows two radii: the first counts for l_inf, the second, four times as large, for l_2.
+# **Move** `step` slowly from 0 to 20 and watch the logits: the bar of the right class (black) shrinks, that of the
+# largest wrong one (orange) grows. About where it overtakes, the loss crosses the grey line: there the right class has
+# a probability of one half. Then switch the `norm` and look at the change; its full colour means 0.3 or more. The `eps`
+# slider shows two radii: the first counts for l_inf, the second, four times as large, for l_2.
 
 # %%
 attack = lesson.digit_under_attack(net, digits, kinds)
@@ -328,12 +341,13 @@ assert share > 0.9
 assert 0.6 < ten < 0.9, "the ten most changed of 64 pixels hold most of the squared length"
 
 # %% [markdown]
-# **Explain.** Nearly all of the 64 pixels are as far as they may go, so the l_inf change is flat: each pixel has spent its whole budget, on
-# more ink or on less, or it is paper or ink already and cannot go on. (A white pixel that should become whiter stays.) The l_2
-# attack has one budget for all pixels and spends most of it on the few with steep slopes. You still read the digit.
+# **Explain.** Nearly all of the 64 pixels are as far as they may go, so the l_inf change is flat: each pixel has spent
+# its whole budget, on more ink or on less, or it is paper or ink already and cannot go on. (A white pixel that should
+# become whiter stays.) The l_2 attack has one budget for all pixels and spends most of it on the few with steep slopes.
+# You still recognise the digit.
 #
-# Is the change just noise? Give each pixel the same 0.125 with a random sign. And is it a quirk of this one network? Show the attacked digits
-# to another, which began with other random weights:
+# Is the change just noise? Give each pixel the same 0.125 with a random sign. And is it a quirk of this one network?
+# Show the attacked digits to another, which began with other random weights:
 
 # %%
 signs = 2 * torch.randint(2, (1000, *digits.shape), generator=torch.Generator().manual_seed(0)) - 1
@@ -342,7 +356,7 @@ other = samlib.mlp(seed=1)
 samlib.train(other, x_train, y_train, seed=1, progress=False)
 by_noise = (net(noisy).argmax(1) == kinds.repeat(1000)).double().mean().item()
 by_attack, by_transfer = ((model(ended).argmax(1) == kinds).sum() for model in (net, other.double()))
-print(f"read correctly at l_inf 0.125, random signs: {100 * by_noise:.1f} %")
+print(f"classified correctly at l_inf 0.125, random signs: {100 * by_noise:.1f} %")
 print(f"attacked: {by_attack} of 10 by this network, {by_transfer} of 10 by the other")
 
 # %% tags=["guard"]
@@ -351,8 +365,9 @@ assert by_attack <= 5
 assert by_transfer <= 6
 
 # %% [markdown]
-# It is no noise, and no quirk. Random signs are harmless, and the attack on one network misleads the other as well: it **transfers**. Ten
-# digits and two networks of one shape are no study, but a warning: an attacker may not even need to know the weights.
+# It is no noise, and no quirk. Random signs are harmless, and the attack on one network misleads the other as well: it
+# **transfers**. Ten digits and two networks of one shape are no study, but a warning: an attacker may not even need to
+# know the weights.
 #
 # Still, the digit 3 under both:
 
@@ -362,24 +377,27 @@ display(attack.still(digit=3, norm="linf"), attack.still(digit=3, norm="l2"))
 # %% [markdown]
 # ## 5 · An upper bound, never a proof
 #
-# **Robust accuracy** is the share of images that are read correctly and stay so under *every* change within the ball. An attack tries some
-# changes. What it breaks is broken. What it leaves standing may still fall to a better attack. So a measured robust accuracy is an
-# **upper bound** of the true one. Whoever makes the attack weaker makes the number larger.
+# **Robust accuracy** is the share of images that are classified correctly and stay so under *every* change within the
+# ball. An attack tries some changes. What it breaks is broken. What it does not break may still fall to a better
+# attack. So a measured robust accuracy is an **upper bound** of the true one. Whoever makes the attack weaker makes the
+# number larger.
 #
-# Here is a small **ResNet**: layers of *convolutions* (little templates that slide over the image), with shortcuts around them. It
-# also has layers called **BatchNorm**. They normalise what passes through: in **training mode** by the mean and spread of the batch
-# at hand, in **evaluation mode** by those remembered from training. A network is used, and attacked, in evaluation mode; `samlib` sees to it.
+# Here is a small **ResNet**: layers of *convolutions* (little templates that slide over the image), with shortcuts
+# around them. It also has layers called **BatchNorm**. They normalise what passes through: in **training mode** by the
+# mean and spread of the batch at hand, in **evaluation mode** by those remembered from training. A network is used, and
+# attacked, in evaluation mode; `samlib` sees to it.
 #
-# The threat: 100 test digits, l_inf eps = 0.0625. PGD starts at a random point of the ball; a **restart** is another run from another point,
-# and an image counts as broken if any point of any run breaks it. There are two losses to climb: the cross-entropy, and the
-# **margin loss**, the best wrong logit minus the right one (lesson 00's margin with its sign turned: above 0 the network errs).
+# The threat: 100 test digits, l_inf eps = 0.0625. PGD starts at a random point of the ball; a **restart** is another
+# run from another point, and an image counts as broken if any point of any run breaks it. There are two losses to
+# maximise: the cross-entropy, and the **margin loss**, the best wrong logit minus the right one (lesson 00's margin
+# with its sign turned: above 0 the image is misclassified).
 
 # %%
 resnet = samlib.small_resnet()
 samlib.train(resnet, x_train, y_train, epochs=15, progress=False)
 some_x, some_y, EPS = x_test[:100], y_test[:100], 0.0625
 clean = samlib.accuracy(resnet, some_x, some_y)
-print(f"{100 * clean:.1f} % of the 100 digits are read correctly, no attack")
+print(f"{100 * clean:.1f} % of the 100 digits are classified correctly, no attack")
 
 # %% [markdown]
 # **Predict:**
@@ -388,13 +406,13 @@ print(f"{100 * clean:.1f} % of the 100 digits are read correctly, no attack")
 lesson.bet_on_the_steps.ask()
 
 # %% [markdown]
-# **Move.** Begin with few steps of 0.02 eps. How high can you make the number? How low? The squares are the 100 digits: blue ones still
-# stand, orange ones with a cross are broken, grey ones were misread from the start. The grey dashed line is what all attacks behind
-# these controls leave when they work *together*.
+# **Move.** Begin with few steps of 0.02 eps. How high can you make the number? How low? On the right are the 100
+# digits: those on orange are broken, those on grey are misclassified without an attack. The black line is what all
+# attacks behind these controls leave when they work *together*.
 
 # %%
 robust = lesson.robust_on_the_way(resnet, some_x, some_y, EPS)  # 40 steps, four runs, two losses, four step sizes
-bound = lesson.upper_bound(robust)
+bound = lesson.upper_bound(robust, some_x)
 bound
 
 # %%
@@ -415,13 +433,14 @@ assert 22 < 100 * clean - left(40, 0.1, 1, "ce") < 38  # about 30 of them
 assert union <= left(40, 0.1, 1, "ce")
 
 # %% [markdown]
-# **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. The first figure said more about the attack than about
-# the network: one network, one eps, and a "robust accuracy" of anything between the largest of these numbers and the smallest. Steps that cannot
-# reach the edge of the ball cost the most; restarts and another loss still find a few digits that one run missed. `samlib.robust_accuracy`
-# therefore tries several attacks, one after another, and counts as broken what any of them breaks.
+# **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. The first figure said more about
+# the attack than about the network: one network, one eps, and a "robust accuracy" of anything between the largest of
+# these numbers and the smallest. Steps that cannot reach the edge of the ball cost the most; restarts and another loss
+# still find a few digits that one run missed. `samlib.robust_accuracy` therefore tries several attacks, one after
+# another, and counts as broken what any of them breaks.
 #
-# The curve goes flat, and that is comforting, but *a flat curve is no proof*: it says that more of *this* attack does not help. Lesson 04
-# shows networks for which it goes flat far too high.
+# The curve goes flat, and that is comforting, but *a flat curve is no proof*: it says that more of *this* attack does
+# not help. Lesson 04 shows networks for which it goes flat far too high.
 #
 # Still: three short steps on the cross-entropy, and forty on the margin loss with four runs.
 
@@ -429,8 +448,8 @@ assert union <= left(40, 0.1, 1, "ce")
 display(bound.still(), bound.still(steps=40, runs=4, loss="margin"))
 
 # %% [markdown]
-# In two dimensions one can simply look everywhere. For 200 images of the two-pixel network, l_inf eps = 0.15, and a grid of 61 × 61 points
-# in each ball:
+# In two dimensions one can simply look everywhere. For 200 images of the two-pixel network, l_inf eps = 0.15, and a
+# grid of 61 × 61 points in each ball:
 
 # %%
 x, y, offsets = images[:200], labels[:200], torch.linspace(-0.15, 0.15, 61)
@@ -446,7 +465,7 @@ attacked = {
     "PGD, 10 steps, 20 runs": samlib.pgd(plane_net, x, y, 0.15, restarts=20),
 }
 bounds = {name: samlib.accuracy(plane_net, x_adv, y) for name, x_adv in attacked.items()}
-bounds["looked everywhere"] = everywhere.double().mean().item()
+bounds["whole grid"] = everywhere.double().mean().item()
 print(*(f"{name:25} {100 * value:5.1f} %" for name, value in bounds.items()), sep="\n")
 
 # %% tags=["guard"]
@@ -454,15 +473,15 @@ fgsm_, pgd_, restarts_, truth = bounds.values()
 assert fgsm_ >= pgd_ >= restarts_ >= truth - 0.01
 
 # %% [markdown]
-# PGD with restarts comes down to the truth, or close to it, but only the last line *shows* that. (And even it looks no closer than
-# the 0.005 from one point of the grid to the next.) With 64 pixels and only three values each, there would be $3^{64}$ points to
-# look at. So we attack, and say what we did.
+# PGD with restarts comes down to the truth, or close to it, but only the last line *shows* that. (And even it tries no
+# changes closer to each other than the 0.005 from one point of the grid to the next.) With 64 pixels and only three
+# values each, there would be $3^{64}$ points to look at. So we attack, and say what we did.
 #
 # ### Exercise 3 · Where to start (medium, 8 minutes)
 #
-# A restart should begin anywhere in the ball with equal chance (**uniformly**). In l_inf that is easy: draw each pixel's change
-# by itself. In l_2, much published code draws a direction, and then a radius uniformly from 0 to eps. In how many dimensions is that right?
-# Write `l2_start`: changes drawn uniformly from the l_2 ball.
+# A restart should begin anywhere in the ball with equal chance (**uniformly**). In l_inf that is easy: draw each
+# pixel's change by itself. In l_2, much published code draws a direction, and then a radius uniformly from 0 to eps. In
+# how many dimensions is that right? Write `l2_start`: changes drawn uniformly from the l_2 ball.
 
 
 # %% tags=["stub"]
@@ -484,35 +503,35 @@ def l2_start(x, eps, generator):
 lesson.l2_start.check(l2_start)
 
 # %% [markdown]
-# A uniform radius is right in one dimension only. In 64, half of the ball lies farther out than 0.989 eps, and such starts hardly
-# ever do. Does it matter? That is a question for a measurement: PGD on the ResNet in the l_2 ball of 0.5, ten steps of 0.125, six
-# runs, from either kind of start.
+# A uniform radius is right in one dimension only. In 64, half of the ball lies farther out than 0.989 eps, and such
+# starts hardly ever do. Does it matter? That is a question for a measurement: PGD on the ResNet in the l_2 ball of 0.5,
+# ten steps of 0.125, six runs, from either kind of start.
 
 # %%
-ball, stand = samlib.balls.L2(0.5), {}
+ball, robust_to = samlib.balls.L2(0.5), {}
 for name in ("uniform in the ball", "uniform radius"):
-    generator, stand[name] = torch.Generator().manual_seed(0), torch.ones(100, dtype=torch.bool)
+    generator, robust_to[name] = torch.Generator().manual_seed(0), torch.ones(100, dtype=torch.bool)
     for _ in range(6):
         delta = ball.random_start(some_x, generator)
         if name == "uniform radius":
             delta = 0.5 * torch.rand(100, 1, 1, 1, generator=generator) * ball.steepest(delta)
         ends = lesson.pgd_path(resnet, some_x, some_y, ball, 10, 0.125, (some_x + delta).clamp(0, 1))[-1]
-        stand[name] &= resnet.eval()(ends).argmax(1) == some_y
-both = [100 * value.double().mean().item() for value in stand.values()]
-print(*(f"{name}: {value:.1f} % stand" for name, value in zip(stand, both, strict=True)), sep="\n")
+        robust_to[name] &= resnet.eval()(ends).argmax(1) == some_y
+both = [100 * value.double().mean().item() for value in robust_to.values()]
+print(*(f"{name}: {value:.1f} % robust" for name, value in zip(robust_to, both, strict=True)), sep="\n")
 
 # %% tags=["guard"]
 assert abs(both[0] - both[1]) < 6
 assert round(0.5 ** (1 / 64), 3) == 0.989
 
 # %% [markdown]
-# On this network, hardly: ten steps forget where they began. So nobody would see this fault in the result. That is a reason to get it
-# right in the code, where a paper says *uniform in the ball*.
+# On this network, hardly: ten steps forget where they began. So nobody would see this fault in the result. That is a
+# reason to get it right in the code, where a paper says *uniform in the ball*.
 #
 # ### Four faults
 #
-# A colleague reports that our ResNet is almost untouched by l_inf attacks of 0.0625. The honest figure first: PGD on the cross-entropy, 40
-# steps of eps / 10, one random start. Now one fault at a time:
+# A colleague reports that our ResNet is almost untouched by l_inf attacks of 0.0625. The honest figure first: PGD on
+# the cross-entropy, 40 steps of eps / 10, one random start. Now one fault at a time:
 #
 # - *training mode*: the network is attacked and judged in training mode;
 # - *eps in normalised pixels*: the attack works behind the layer that divides by 0.376, with the same number for eps;
@@ -534,10 +553,10 @@ assert min(too_high) > no_fault + 1
 assert too_low < no_fault - 5
 
 # %% [markdown]
-# **Explain.** Three faults make the report better: that is why they live long. In training mode another network is attacked than the one
-# that will be used. Behind the normalisation the ball has shrunk to 0.376 of its radius. Three short steps never see its edge. The missing
-# clamp makes the attacker stronger than the threat model allows: darker than ink, lighter than paper. It makes the report worse, and is as
-# wrong.
+# **Explain.** Three faults make the report better: that is why they live long. In training mode another network is
+# attacked than the one that will be used. Behind the normalisation the ball has shrunk to 0.376 of its radius. Three
+# short steps never see its edge. The missing clamp makes the attacker stronger than the threat model allows: darker
+# than ink, lighter than paper. It makes the report worse, and is as wrong.
 #
 # Here is the colleague's code. All four are in it:
 
@@ -566,9 +585,9 @@ assert boast > 0.9
 # %% [markdown]
 # ### Exercise 4 · An honest report (medium, 12 minutes)
 #
-# Write `honest`, with none of the four faults, in plain PyTorch: the point is to see what a library takes care of. `net` comes in training
-# mode, as from training; leave it as you find it. The check watches every image that your function shows to the network, and compares
-# your figure with samlib's: take enough steps.
+# Write `honest`, with none of the four faults, in plain PyTorch: the point is to see what a library takes care of.
+# `net` comes in training mode, as from training; leave it as you find it. The check watches every image that your
+# function shows to the network, and compares your figure with samlib's: take enough steps.
 
 
 # %% tags=["stub"]
@@ -597,29 +616,31 @@ def honest(net, x, y, eps):
 lesson.honest.check(honest)
 
 # %% [markdown]
-# From here on the course uses `samlib.pgd` and `samlib.robust_accuracy`, which take care of all this. Now you know what they do.
+# From here on the course uses `samlib.pgd` and `samlib.robust_accuracy`, which take care of all this. Now you know what
+# they do.
 #
 # ### Where it fails
 #
-# - **The loss goes flat.** Where a network is very sure, the cross-entropy's gradient is so small that it vanishes in 32-bit numbers, and
-#   PGD stands still. The network looks robust and is not. That is one kind of *gradient masking*, and lesson 04 is about it.
-# - **Hills.** PGD climbs the hill it starts on. Restarts try other hills; in 64 dimensions, and more so in the 3,072 of a small colour
-#   photograph (32 × 32 × 3), there are too many to try all.
-# - **The ball is not the world.** l_inf and l_2 balls are a model of "a change that nobody notices". They are easy to compute with. A
-#   shifted digit, a shadow, a pen of another colour lie outside.
-# - **A number without its attack.** Robust accuracy names norm, eps, steps, step size, restarts, losses and the number of images, or it
-#   says nothing.
+# - **The loss goes flat.** Where a network is very sure, the cross-entropy's gradient is so small that it vanishes in
+#   32-bit numbers, and PGD stands still. The network looks robust and is not. That is one kind of *gradient masking*,
+#   and lesson 04 is about it.
+# - **Hills.** PGD ends on the hill where it starts. Restarts try other hills; in 64 dimensions, and more so in the
+#   3,072 of a small colour photograph (32 × 32 × 3), there are too many to try all.
+# - **The ball is not the world.** l_inf and l_2 balls are a model of "a change that nobody notices". They are easy to
+#   compute with. A shifted digit, a shadow, a pen of another colour lie outside.
+# - **A number without its attack.** Robust accuracy names norm, eps, steps, step size, restarts, losses and the number
+#   of images, or it says nothing.
 
 # %% [markdown]
 # ## What you learned
 #
 # - First the threat model: what the attacker knows, may change, how much, and to what end.
-# - The steepest step is eps times $\operatorname{sign}(g)$ in l_inf, eps times $g/\lVert g\rVert_2$ in l_2. FGSM is one such step; PGD is many, each followed by
-#   the way back into ball and box.
-# - Three questions are all that PGD asks of a ball: where to start, which way is steepest, what is the nearest point inside. Lesson 02 asks
-#   them of a ball of *weights*.
-# - An attack gives an upper bound on robust accuracy. Training mode, wrong units and too few steps raise it; a missing clamp breaks the
-#   threat model.
+# - The steepest step is eps times $\operatorname{sign}(g)$ in l_inf, eps times $g/\lVert g\rVert_2$ in l_2. FGSM is one
+#   such step; PGD is many, each followed by the way back into ball and box.
+# - Three questions are all that PGD asks of a ball: where to start, which way is steepest, what is the nearest point
+#   inside. Lesson 02 asks them of a ball of *weights*.
+# - An attack gives an upper bound on robust accuracy. Training mode, wrong units and too few steps raise it; a missing
+#   clamp breaks the threat model.
 #
 # ### Three questions
 
@@ -637,8 +658,9 @@ lesson.recall_threat.ask()
 #
 # - I. Goodfellow, J. Shlens, C. Szegedy 2015, [arXiv 1412.6572](https://arxiv.org/abs/1412.6572): FGSM.
 # - A. Madry and others 2018, [arXiv 1706.06083](https://arxiv.org/abs/1706.06083): PGD, and training against it.
-# - N. Carlini and others 2019, *On Evaluating Adversarial Robustness*, [arXiv 1902.06705](https://arxiv.org/abs/1902.06705): threat models, and a
-#   list of what goes wrong in reports.
+# - N. Carlini and others 2019, *On Evaluating Adversarial Robustness*, [arXiv
+#   1902.06705](https://arxiv.org/abs/1902.06705): threat models, and a list of what goes wrong in reports.
 # - F. Croce, M. Hein 2020, [arXiv 2003.01690](https://arxiv.org/abs/2003.01690): AutoAttack, several attacks together.
-# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the paper of this course; it attacks with PGD.
+# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the paper of this course; it
+#   attacks with PGD.
 # - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.

@@ -297,7 +297,7 @@ class Gap:
         self.line.set_data([x, x], [low, high])
 
 
-def ball_outline(centre: Sequence[float], eps: float, norm: str) -> np.ndarray:
+def ball_outline(centre: Sequence[float] | np.ndarray, eps: float, norm: str) -> np.ndarray:
     """The edge of a ball of the plane, "linf" or "l2", (121, 2)."""
     angle = np.linspace(0, 2 * np.pi, 121)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -1,6 +1,7 @@
 """The lesson *perturbing the input*: its exercises and questions, its scenes, and the attacks behind them."""
 
-from samlib.course.lessons.perturbing_the_input.digit_under_attack import chosen_digits, digit_under_attack
+from samlib.course.lessons.perturbing_the_input.bound import upper_bound
+from samlib.course.lessons.perturbing_the_input.digit import chosen_digits, digit_under_attack
 from samlib.course.lessons.perturbing_the_input.exercises import (
     bet_on_the_cube,
     bet_on_the_faults,
@@ -17,10 +18,9 @@ from samlib.course.lessons.perturbing_the_input.exercises import (
     recall_threat,
 )
 from samlib.course.lessons.perturbing_the_input.faults import faults_chart, four_faults
-from samlib.course.lessons.perturbing_the_input.one_step import one_step, projections
-from samlib.course.lessons.perturbing_the_input.path_in_the_plane import path_in_the_plane
 from samlib.course.lessons.perturbing_the_input.paths import pgd_path, robust_on_the_way
-from samlib.course.lessons.perturbing_the_input.upper_bound import upper_bound
+from samlib.course.lessons.perturbing_the_input.plane import path_in_the_plane
+from samlib.course.lessons.perturbing_the_input.steepest import one_step, projections
 
 __all__ = [
     "bet_on_the_cube",

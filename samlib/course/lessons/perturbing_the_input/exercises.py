@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from samlib.attacks import ascend, attack_mode
-from samlib.balls import L2, Linf
+from samlib.balls import L2, Ball, Linf
 from samlib.course.exercise import Exercise, attempted
 from samlib.course.lessons.perturbing_the_input.honest_report import honest
 from samlib.course.lessons.perturbing_the_input.judging import (
@@ -217,7 +217,7 @@ def _wrong_walk(
     x: Tensor,
     y: Tensor,
     start: Tensor,
-    ball: Linf | L2,
+    ball: Ball,
 ) -> str | None:
     """What is wrong with where a walk of five steps has ended, if anything is."""
     setting = gradient, x, start, ball, 0.5 * ball.eps, 5

@@ -10,8 +10,8 @@ from IPython.display import HTML
 from torch import Tensor, nn
 
 from samlib.attacks import pgd
-from samlib.course import widgets
-from samlib.course.lessons.perturbing_the_input.pictures import draw_faults
+from samlib.course import style, widgets
+from samlib.course.pictures import Heading, Sheet
 from samlib.evaluation import accuracy
 from samlib.models import DIGITS_STD
 
@@ -41,9 +41,29 @@ def four_faults(net: nn.Module, x: Tensor, y: Tensor, eps: float) -> dict[str, f
 
 
 def faults_chart(reported: Mapping[str, float]) -> HTML:
-    """What `four_faults` reports, as bars."""
-    fig = widgets.figure(8.4, 2.4)
-    draw_faults(fig.add_axes([0.24, 0.22, 0.72, 0.76]), reported)
-    return widgets.still(
-        fig, "Reported: " + ", ".join(f"{name} {value:.0f} %" for name, value in reported.items()) + "."
-    )
+    """What `four_faults` reports, as bars; the difference that each fault makes is drawn and named."""
+    with style.look():
+        fig = style.figure(2.5)
+        draw_faults(fig, reported)
+        alt = "Reported: " + ", ".join(f"{name} {value:.0f} %" for name, value in reported.items()) + "."
+        return widgets.still(fig, alt)
+
+
+def draw_faults(fig: style.Canvas, reported: Mapping[str, float]) -> None:
+    """Bars of robust accuracy in percent: the first without a fault, each other one with its difference from that."""
+    left, unit, first, row = 200, 4, 50, 38  # where 0 is, the length of 1 %, the top of the first bar, one to the next
+    sheet, honest = Sheet(fig), reported["none"]
+    Heading(fig, style.MARGIN, 24, "Robust accuracy (%)", "reported without a fault, and with one fault at a time")
+    end = left + round(unit * honest)
+    for i, (name, value) in enumerate(reported.items()):
+        top, change = first + row * i, round(value) - round(honest)
+        now = left + round(unit * value)
+        sheet.text(left - 12, top + 17, "no fault" if name == "none" else name, ha="right", bold=name == "none")
+        sheet.bar(left, top, min(now, end) - left, 24, style.EDGE)
+        if change:
+            sheet.bar(min(now, end), top, abs(now - end), 24, style.AT.color if change > 0 else style.PALE)
+        said = f"{value:.0f}" if not change else f"{value:.0f}   {'+' if change > 0 else '−'}{abs(change)} points"
+        sheet.text(
+            max(now, end) + 8, top + 17, said, bold=name == "none", color=style.AT.dark if change > 0 else style.INK
+        )
+    sheet.bar(end, first - 6, 1, row * len(reported), style.INK)

@@ -26,7 +26,7 @@ UNION = (Attack("ce"), Attack("margin"), Attack("margin", targets=3))
 
 
 @functools.cache
-def specimen() -> tuple[nn.Module, Tensor, Tensor, float]:
+def specimen() -> tuple[nn.Sequential, Tensor, Tensor, float]:
     """A small network with BatchNorm, images, labels, and its robust accuracy under samlib's attacks."""
     x_train, y_train, x_test, y_test = load_digits()
     net = small_resnet(seed=3)
@@ -38,13 +38,14 @@ def specimen() -> tuple[nn.Module, Tensor, Tensor, float]:
 class Witness:
     """Sees what images a network is shown, in pixels, and in which mode it is."""
 
-    def __init__(self, net: nn.Module, x: Tensor) -> None:
+    def __init__(self, net: nn.Sequential, x: Tensor) -> None:
         self.net, self.x = net, x.flatten(1)
+        self.normalize: Any = net.normalize
         self.passes, self.in_training, self.outside, self.farthest = 0, False, 0.0, 0.0
 
     def __call__(self, _: nn.Module, args: tuple[Tensor, ...]) -> None:
         attacks_itself()
-        pixels = args[0].detach() * self.net.normalize.std + self.net.normalize.mean
+        pixels = args[0].detach() * self.normalize.std + self.normalize.mean
         self.passes += 1
         self.in_training |= any(m.training for m in self.net.modules() if isinstance(m, nn.BatchNorm2d))
         self.outside = max(self.outside, float(-pixels.min()), float(pixels.max() - 1))
@@ -59,7 +60,7 @@ def _judge_honest(honest: Callable[[nn.Module, Tensor, Tensor, float], Any]) -> 
     before = {name: value.clone() for name, value in net.state_dict().items()}
     net.train()
     witness = Witness(net, x)
-    handle = net.conv1.register_forward_pre_hook(witness)
+    handle = net.get_submodule("conv1").register_forward_pre_hook(witness)
     try:
         answer = attempted(honest(net, x.clone(), y.clone(), EPS))
     except Borrowed:
@@ -74,7 +75,7 @@ def _judge_honest(honest: Callable[[nn.Module, Tensor, Tensor, float], Any]) -> 
         for parameter in net.parameters():
             parameter.requires_grad_(True)
         net.train()
-    if complaint := _wrong_images(witness, float(net.normalize.std)):
+    if complaint := _wrong_images(witness, float(witness.normalize.std)):
         return complaint
     if disturbed:
         return "Your function has changed the network's weights or its running statistics."

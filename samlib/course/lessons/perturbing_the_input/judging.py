@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ BORROWED = "That is samlib's attack at work. It will be yours to use in all othe
 
 def attacks_itself(*_: Any) -> None:
     """A hook of a network: raises if the call comes out of samlib's own attacks."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__") in ("samlib.attacks", "samlib.evaluation"):
             raise Borrowed

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from samlib.attacks import Model, ascend, attack_mode
-from samlib.balls import L2, Linf, make_ball
+from samlib.balls import Ball, make_ball
 from samlib.losses import make_loss
 
 STEPS, RUNS = 40, 4
@@ -18,7 +18,7 @@ def pgd_path(
     model: Model,
     x: Tensor,
     y: Tensor,
-    ball: Linf | L2,
+    ball: Ball,
     steps: int,
     step_size: float,
     start: Tensor | None = None,
