@@ -40,9 +40,9 @@ def make_step(
         first = F.cross_entropy(model(x), y)
         first.backward()
         with torch.no_grad():
-            kicks = [kick.clone() for kick in climb([w.grad for w in weights], rho)]
-            for w, kick in zip(weights, kicks, strict=True):
-                w += kick
+            changes = [change.clone() for change in climb([w.grad for w in weights], rho)]
+            for w, change in zip(weights, changes, strict=True):
+                w += change
         if clear_between:
             optimizer.zero_grad()
         second = F.cross_entropy(model(x), y)
@@ -50,8 +50,8 @@ def make_step(
 
         def go_back():
             with torch.no_grad():
-                for w, kick in zip(weights, kicks, strict=True):
-                    w -= kick
+                for w, change in zip(weights, changes, strict=True):
+                    w -= change
 
         if back == "before":
             go_back()

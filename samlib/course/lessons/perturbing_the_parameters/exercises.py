@@ -127,7 +127,11 @@ def _judge_relative_step(relative_step: Callable[[list[Tensor], list[Tensor], fl
             f"{type(relative_step).__name__}."
         )
     generator = torch.Generator().manual_seed(0)
-    for shapes, rho in [([(5, 3), (5,), (2, 5), (2,)], 0.1), ([(4, 4), (3, 4)], 0.5)]:
+    networks: list[tuple[list[tuple[int, ...]], float]] = [
+        ([(5, 3), (5,), (2, 5), (2,)], 0.1),
+        ([(4, 4), (3, 4)], 0.5),
+    ]
+    for shapes, rho in networks:
         sizes = [0.3, 2.0, 5.0, 1.0][: len(shapes)]
         weights, gradients = (
             [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from IPython.display import HTML
@@ -26,7 +27,7 @@ LAYERS = ("layer 1", "layer 2", "layer 3")
 HEIGHTS = {"large": (0.01, 120), "small": (2e-5, 0.02)}  # of the axis of sharpness
 
 # (network, units, size) -> for "SGD" its sharpness, for "SAM" that of the network rescaled by each of FACTORS
-Sharpness = Mapping[tuple[str, str, str], float | list[float]]
+Sharpness = Mapping[tuple[str, str, str], Any]
 
 
 def weight_lengths(net: nn.Sequential) -> list[float]:
@@ -89,7 +90,7 @@ class LayerLengths:
         places = range(len(LAYERS))
         self.bars = ax.bar(places, [1.0] * len(LAYERS), width=0.62, color=style.PALE)
         self.numbers = [ax.text(i, 1, "", ha="center", va="bottom") for i in places]
-        marks = {"linewidth": 2.4, "color": style.SAM.color}
+        marks = style.SAM.line(linestyle="-", linewidth=2.4)
         self.reaches = [ax.plot([i - 0.36, i + 0.36], [1, 1], **marks)[0] for i in places]
         ax.set(yscale="log", ylim=(8e-4, 600), ylabel="length of the weight matrix")
         ax.set_xticks(places, LAYERS)

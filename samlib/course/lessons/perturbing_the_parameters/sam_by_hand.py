@@ -140,7 +140,7 @@ SYMPTOMS = {
 }
 
 
-def _mistaken(model: nn.Module, x: Tensor, y: Tensor, rho: float, climb: str, end: str) -> Tensor:
+def _mistaken(model: nn.Module, x: Tensor, y: Tensor, rho: float, ascent: str, end: str) -> Tensor:
     """The weights after one step of SGD with weight decay, done in a wrong way (or, twice "right", the right one)."""
     model = copy.deepcopy(model)
     weights = list(model.parameters())
@@ -148,10 +148,10 @@ def _mistaken(model: nn.Module, x: Tensor, y: Tensor, rho: float, climb: str, en
     def gradient() -> list[Tensor]:
         return list(torch.autograd.grad(F.cross_entropy(model(x), y), weights))
 
-    def move(kicks: list[Tensor], factor: float = 1.0) -> None:
+    def move(changes: list[Tensor], factor: float = 1.0) -> None:
         with torch.no_grad():
-            for w, kick in zip(weights, kicks, strict=True):
-                w += factor * kick
+            for w, change in zip(weights, changes, strict=True):
+                w.add_(change, alpha=factor)
 
     def step(gradients: list[Tensor]) -> None:
         move([g + DECAY * w.detach() for g, w in zip(gradients, weights, strict=True)], -LR)
@@ -160,16 +160,16 @@ def _mistaken(model: nn.Module, x: Tensor, y: Tensor, rho: float, climb: str, en
     if end == "first gradient":
         step(first)
     elif end != "no step":
-        kicks = ASCENTS[climb](first, torch.cat([g.flatten() for g in first]).norm(), rho)
-        move(kicks)
+        changes = ASCENTS[ascent](first, torch.cat([g.flatten() for g in first]).norm(), rho)
+        move(changes)
         second = gradient()
         if end == "both gradients":
             second = [a + b for a, b in zip(first, second, strict=True)]
         if end in ("never back", "back too late"):
             step(second)
-            move(kicks, -1.0 if end == "back too late" else 0.0)
+            move(changes, -1.0 if end == "back too late" else 0.0)
         else:
-            move(kicks, -1.0)
+            move(changes, -1.0)
             step(second)
     return _flat(model)
 
@@ -222,8 +222,8 @@ def _wrong_step(sam_step: SAMStep) -> str | None:
         return None
     wrong_ascents = [(climb, "right", climb) for climb in ASCENTS if climb != "right"]
     wrong_ends = [("right", end, end) for end in ENDS if end != "right"]
-    for climb, end, symptom in wrong_ascents + wrong_ends:
-        if near(_mistaken(reference, x, y, rho, climb, end)):
+    for ascent, end, symptom in wrong_ascents + wrong_ends:
+        if near(_mistaken(reference, x, y, rho, ascent, end)):
             return SYMPTOMS[symptom]
     return (
         f"After one step your weights are {(found - right).norm():.3g} away from SAM's, where SAM's whole step is "
@@ -245,10 +245,10 @@ def _wrong_return(sam_step: SAMStep) -> str | None:
         return None
     weights = list(reference.parameters())
     gradients = list(torch.autograd.grad(F.cross_entropy(reference(x), y), weights))
-    kicks = ASCENTS["right"](gradients, torch.cat([g.flatten() for g in gradients]).norm(), 0.3)
+    changes = ASCENTS["right"](gradients, torch.cat([g.flatten() for g in gradients]).norm(), 0.3)
     with torch.no_grad():
-        for w, kick in zip(weights, kicks, strict=True):
-            w += kick
+        for w, change in zip(weights, changes, strict=True):
+            w.add_(change)
     if math.isclose(value, _loss(reference, x, y), rel_tol=1e-6):
         return (
             f"The step is right. You return the loss at the top of the climb, {value:.4f}; at the weights where it "

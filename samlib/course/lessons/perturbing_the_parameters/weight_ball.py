@@ -41,10 +41,10 @@ def losses_on_the_way(nets: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> di
     for name, net in nets.items():
         worst = worst_of(random_directions(net, 20), net, x, y)
         for rho in RHOS:
-            losses[name, "random", rho] = along(net, x, y, worst, rho * SHARES).numpy()
+            losses[name, "random", rho] = along(net, x, y, worst, list(rho * SHARES)).numpy()
             for direction, steps in (("1 step", 1), ("20 steps", 20)):
                 delta = find_worst_case(net, x, y, rho, steps).delta
-                losses[name, direction, rho] = along(net, x, y, delta, SHARES).numpy()
+                losses[name, direction, rho] = along(net, x, y, delta, list(SHARES)).numpy()
     return losses
 
 
