@@ -45,10 +45,14 @@ FACTS = {
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
 
 SETUP = f"""\
-# Set-up: on Colab this installs samlib, and nothing else; where samlib is installed it does nothing.
+# @title Set-up: on Colab this installs samlib, and nothing else; where samlib is installed it does nothing.
 import importlib.util
+import subprocess
 
 if importlib.util.find_spec("samlib") is None:
+    where = "{REPOSITORY}"
+    if subprocess.run(["git", "ls-remote", where], capture_output=True, stdin=subprocess.DEVNULL).returncode:
+        raise SystemExit(f"There is no repository at {{where}}. Whoever publishes this course: make address URL=...")
     %pip install --quiet --no-deps "samlib @ git+{REPOSITORY}"
 import samlib
 import torch
@@ -139,8 +143,8 @@ def make(source: Path, *, solved: bool, guarded: bool = False) -> nbformat.Noteb
     for cell in made.cells:
         shown = [tag for tag in tags(cell) if tag not in OURS and not tag.startswith("exercise:")]
         cell.metadata = {"tags": shown} if shown else {}
-        if "hide-input" in shown:  # folded in JupyterLab and on Colab
-            cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+        if cell.source == SETUP:  # folded in JupyterLab and on Colab: what a lesson is about comes after it
+            cell.metadata = {"jupyter": {"source_hidden": True}, "cellView": "form"}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return finished(made)

@@ -4,11 +4,9 @@
     python tests/notebooks/lesson_copies.py 03 05    of these
 
 A runner that executes the cells sees an error in a widget's first drawing, and none that comes when it is moved. The
-last
-cell moves them all: every option, both ends of each slider, every button. The one before it asks what the exercises'
-checks
-have said: *correct* of every published solution, *not attempted* of every open answer. A learner sees neither, nor the
-guards.
+last cell moves them all: every option, both ends of each slider, every button. The one before it asks what the
+exercises' checks have said: *correct* of every published solution, *not attempted* of every open answer. A learner sees
+neither, nor the guards.
 """
 
 from __future__ import annotations

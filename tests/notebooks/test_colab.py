@@ -19,8 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-WHOLE = [path for path in LESSONS if path.name[:2] in ("00", "03")]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def borrowed(names: list[str], kept_out: set[str]) -> set[str]:
@@ -104,6 +103,19 @@ def packages(colab: tuple[str, dict[str, str]]) -> dict[str, str]:
     return {package["name"].lower(): package["version"] for package in listed}
 
 
+def test_an_address_with_nothing_behind_it_is_said_in_one_line_and_stops_the_lesson(colab, tmp_path):
+    python, environment = colab
+    nowhere = environment | {"GIT_CONFIG_KEY_0": f"url.{(tmp_path / 'nowhere').as_uri()}.insteadOf"}
+    cells = [nbformat.read(LESSONS[0], as_version=4).cells[1], nbformat.v4.new_code_cell("print('went on')")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "setup.ipynb")
+    command = [python, "-m", "nbconvert", "--to", "notebook", "--execute", "setup.ipynb"]
+    done = subprocess.run(command, env=nowhere, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert re.search(r"There is no repository at https://\S+\. Whoever publishes", done.stderr)
+    assert "ERROR: " not in done.stderr
+    assert "went on" not in done.stderr
+
+
 def test_the_setup_cell_adds_samlib_and_nothing_else_and_whole_lessons_run(colab, tmp_path):
     before = packages(colab)
     assert before["ipywidgets"] == "7.7.1"
@@ -120,8 +132,7 @@ def test_the_setup_cell_adds_samlib_and_nothing_else_and_whole_lessons_run(colab
     assert {name: after[name] for name in after if after[name] != before.get(name)} == {"samlib": "0.1.0"}
     assert set(before) <= set(after)
 
-    assert len(WHOLE) == 2
-    for lesson in WHOLE:
+    for lesson in LESSONS:
         ran = execute(lesson, colab, tmp_path / "out")
         views = [
             o for cell in ran.cells for o in cell.get("outputs", []) if "widget-view" in str(o.get("data", {}).keys())

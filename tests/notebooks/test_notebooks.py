@@ -147,6 +147,8 @@ def test_the_head_links_to_colab_and_the_setup_cell_installs_samlib_alone(source
     assert build.REPOSITORY.removeprefix("https://github.com/") in notebook.cells[0].source
     assert "--no-deps" in notebook.cells[1].source
     assert f"git+{build.REPOSITORY}" in notebook.cells[1].source
+    assert lines_of(notebook.cells[1]) <= 15
+    assert notebook.cells[1].metadata["jupyter"]["source_hidden"]
 
 
 def parsed(cell: nbformat.NotebookNode) -> ast.Module:
