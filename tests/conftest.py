@@ -15,6 +15,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process: a file, since it shares what it has trained, or a lesson in the browser by itself.
+
+    The lessons come first: they take longest, in the browser above all, and what is short fills the end.
+    """
+    for item in items:
+        alone = item.get_closest_marker("browser")
+        item.add_marker(pytest.mark.xdist_group(item.name if alone else item.nodeid.split("::")[0]))
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is None, ".ipynb" not in item.nodeid))
+
+
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.config.getoption("--device"))

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -48,6 +49,10 @@ window.timeChange = (cell, timeout) => {
 };
 null
 """
+# Where a control stands: a key that leaves it there changes no picture.
+STANDS = (
+    "e => e.ariaValueNow ?? e.selectedIndex ?? (e.type === 'radio' ? e.checked : e.classList.contains('mod-active'))"
+)
 CONTROLS = ".noUi-handle, .widget-dropdown select, .widget-radio-box, .widget-toggle-buttons, .widget-button"
 
 
@@ -90,6 +95,53 @@ class Report:
         return self.errors + [error for c in self.controls for error in c.errors] + dead + slow
 
 
+@dataclass
+class Lab:
+    """A JupyterLab and a browser for it, shared by several notebooks."""
+
+    served: Path
+    address: str
+    browser: Any
+
+    def visit(self, notebook: Path, pictures: Path) -> Report:
+        """Open a notebook, run all its cells, and operate each control by keyboard, to both ends and in between.
+
+        A screenshot of every cell that has controls is left in the folder `pictures`.
+        """
+        shutil.copy(notebook, self.served)  # a copy: JupyterLab saves what it shows, outputs included
+        page = self.browser.new_page(viewport={"width": 1280, "height": 1000}, device_scale_factor=2)
+        try:
+            page.goto(self.address.format(notebook))
+            page.wait_for_function(
+                "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
+            )
+            page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+            page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+            page.evaluate(WATCH)
+            page.wait_for_timeout(1500)  # widgets are drawn after their cell has ended
+            controls = [c for cell in range(page.locator(".jp-Cell").count()) for c in _operate(page, cell, pictures)]
+            report = Report(_errors(page), controls)
+            page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+            return report
+        finally:
+            page.close()
+
+
+@contextlib.contextmanager
+def open_lab(scratch: Path) -> Iterator[Lab]:
+    """A JupyterLab of this environment, and headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    served = scratch / "served"
+    served.mkdir()
+    with jupyter_lab(served, scratch) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield Lab(served, address, browser)
+        finally:
+            browser.close()
+
+
 @contextlib.contextmanager
 def jupyter_lab(root: Path, scratch: Path) -> Iterator[str]:
     """A JupyterLab of this environment that serves `root`; gives its address with the token in it."""
@@ -126,38 +178,10 @@ def jupyter_lab(root: Path, scratch: Path) -> Iterator[str]:
             time.sleep(0.25)
         else:
             raise TimeoutError("JupyterLab did not start within a minute.")
-        yield f"{address}/lab/tree/{{}}?token={token}"
+        yield f"{address}/lab/workspaces/{{0.stem}}/tree/{{0.name}}?token={token}"  # a workspace for each notebook
     finally:
         server.terminate()
         server.wait(20)
-
-
-def visit(notebook: Path, scratch: Path, size: tuple[int, int] = (1280, 1000)) -> Report:
-    """Open a notebook, run all its cells, and operate each control by keyboard, to both ends and in between.
-
-    A screenshot of every cell that has controls is left in `scratch`.
-    """
-    from playwright.sync_api import sync_playwright
-
-    root = scratch / "served"  # a copy: JupyterLab saves what it shows, outputs included
-    root.mkdir()
-    shutil.copy(notebook, root)
-    with jupyter_lab(root, scratch) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        try:
-            page.goto(address.format(notebook.name))
-            page.wait_for_function(
-                "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
-            )
-            page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
-            page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-            page.evaluate(WATCH)
-            page.wait_for_timeout(1500)  # widgets are drawn after their cell has ended
-            controls = [c for cell in range(page.locator(".jp-Cell").count()) for c in _operate(page, cell, scratch)]
-            return Report(_errors(page), controls)
-        finally:
-            browser.close()
 
 
 def _errors(page) -> list[str]:
@@ -168,7 +192,7 @@ def _errors(page) -> list[str]:
     return [f"error: {text.strip().splitlines()[-1]}" for text in found.all_inner_texts()]
 
 
-def _operate(page, number: int, scratch: Path) -> list[Control]:
+def _operate(page, number: int, pictures: Path) -> list[Control]:
     """Operate the controls of one cell; errors that a position shows are kept although a later one may hide them."""
     cell = page.locator(".jp-Cell").nth(number)
     count = cell.locator(CONTROLS).count()
@@ -183,7 +207,7 @@ def _operate(page, number: int, scratch: Path) -> list[Control]:
             _press(page, cell, element, control, key)
         done.append(control)
     if done:
-        cell.screenshot(path=str(scratch / f"cell{number:02}.png"))
+        cell.screenshot(path=str(pictures / f"cell{number:02}.png"))
     return done
 
 
@@ -223,8 +247,12 @@ def _press(page, cell, element, control: Control, keys: str) -> None:
     if parts:  # each of its buttons by itself, the last one first: the first one is where it stands already
         element = element.locator(parts).nth(-1 - len(control.latencies))
     element.focus()
+    before = None if control.kind in ("button", "work") else element.evaluate(STANDS)
     page.evaluate("([cell, timeout]) => window.timeChange(cell, timeout)", [handle, 60_000 if work else 1500])
     page.keyboard.press(keys)
+    if before is not None and element.evaluate(STANDS) == before:  # at its end already: nothing to wait for
+        control.latencies.append(None)
+        return
     control.latencies.append(page.evaluate("window.change"))
     if work:
         page.wait_for_function("cell => !/Running/.test(cell.innerText)", arg=handle, timeout=120_000)

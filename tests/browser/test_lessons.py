@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tests.browser.lab import CHROMIUM, visit
+from tests.browser.lab import CHROMIUM, Lab, open_lab
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 SLOWEST = 300.0  # ms from key to picture, in the median, on a machine with nothing else to do
 
 
-@pytest.fixture(autouse=True)
-def _browser(request: pytest.FixtureRequest) -> None:
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab and one browser for all lessons that a process visits."""
     if CHROMIUM is None:
         if request.config.getoption("--require-browser"):
             pytest.fail("There is no Chromium on this machine, and --require-browser was given.")
         pytest.skip("There is no Chromium on this machine.")
+    with open_lab(tmp_path_factory.mktemp("lab")) as opened:
+        yield opened
 
 
 def allowed() -> float:
@@ -31,8 +35,8 @@ def allowed() -> float:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_every_control_of_a_lesson_works(lesson, tmp_path, record_property):
-    report = visit(lesson, tmp_path)
+def test_every_control_of_a_lesson_works(lesson, lab, tmp_path, record_property):
+    report = lab.visit(lesson, tmp_path)
     assert len(report.controls) >= 3
     for control in report.controls:
         record_property(f"{control.kind} {control.label}", [ms and round(ms) for ms in control.latencies])
@@ -58,14 +62,14 @@ PLANTED = {
 
 
 @pytest.mark.browser
-def test_the_harness_catches_an_error_at_one_value_a_dead_slider_and_a_slow_redraw_and_nothing_else(tmp_path):
+def test_the_harness_catches_an_error_at_one_value_a_dead_slider_and_a_slow_redraw_and_nothing_else(lab, tmp_path):
     cells = [nbformat.v4.new_code_cell(CELL.format(fault=f, label=name).strip()) for name, f in PLANTED.items()]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     path = tmp_path / "root" / "planted.ipynb"
     path.parent.mkdir()
     nbformat.write(notebook, path)
-    faults = visit(path, tmp_path).faults(900.0)
+    faults = lab.visit(path, tmp_path).faults(900.0)
     for expected in (
         r"error: slider 'failing' in cell 1.*planted",
         "dead: slider 'dead' in cell 2",

@@ -321,6 +321,7 @@ torch.save([report.robust_mask, [row.forward for row in report.attacks]], sys.ar
 """
 
 
+@pytest.mark.long
 def test_a_killed_evaluation_goes_on_where_it_was(tmp_path):
     def run(name):
         command = [sys.executable, "-c", KILLED, str(tmp_path / name), str(tmp_path / f"{name}.result")]

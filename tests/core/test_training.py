@@ -201,7 +201,7 @@ torch.save(model.state_dict(), sys.argv[2])
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_at_a_random_moment_and_resumed_ends_with_the_same_weights(tmp_path):
     def start(name):
         arguments = [sys.executable, "-c", KILLED, str(tmp_path / f"{name}.pt"), str(tmp_path / f"{name}-weights.pt")]
