@@ -1,45 +1,76 @@
-# make lab        from nothing to the course in JupyterLab (CPU=1: without CUDA; PYTHON=...: another Python)
-# make test       from nothing: everything that can be tested on this machine, notebooks included
-# make notebooks  the learner's notebooks and the solved ones, from their sources
-# make results    train and attack again for the measured tables (about an hour on 4 cores)
-# make bench      samlib's evaluation beside torchattacks' AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
-# make format     ruff over everything
-# make clean      remove what was made here
+# make lab           from nothing to the course in JupyterLab (CPU=1: PyTorch without CUDA, CPU=0: with; PYTHON=...: another Python)
+# make test          from nothing: everything that can be tested on this machine in some minutes, notebooks and browser included
+# make test-long     what takes longer: runs that are killed, every lesson on Colab's versions, the lowest versions of pyproject.toml
+# make quick         what takes a minute or so: linter, types, generated files, fast tests
+# make lesson L=03   one lesson: built, linted, its exercises, both its copies, its controls in a browser
+# make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
+# make address URL=https://github.com/you/samlib   points the course to your own repository
+# make results       train and attack again for the measured tables (about an hour on 4 cores)
+# make bench         samlib's evaluation beside torchattacks' AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
+# make format        ruff over everything
+# make clean         remove what was made here
 
-.PHONY: lab test notebooks results bench format clean
+.PHONY: lab test test-long lowest quick lesson notebooks address results bench format clean lint dev
 PYTEST_ARGS ?=
 # Small networks: one thread for each test process is fastest, and the same numbers come out everywhere.
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+PYTEST_OPTIONS = -n auto --dist loadgroup --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(PYTEST_ARGS)
+PYTEST = $(THREADS) .venv/bin/python -m pytest $(PYTEST_OPTIONS)
+LESSON = $(notdir $(basename $(wildcard notebooks/source/$(L)_*.py)))
 
 lab:
 	@scripts/setup.sh lab
-	@echo "Opening the course in JupyterLab; stop it with Ctrl-C."
-	@.venv/bin/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks/start.ipynb $(LAB_ARGS)
+	@exec .venv/bin/python scripts/lab.py $(LAB_ARGS)
 
-test:
+dev:
 	@scripts/setup.sh dev
+
+lint: dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/python notebooks/build.py --check
-	.venv/bin/python tests/notebooks/lesson_copies.py
-	$(THREADS) .venv/bin/python -m pytest tests build/lessons -n auto --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(PYTEST_ARGS)
 
-notebooks:
-	@scripts/setup.sh dev
+test: lint
+	.venv/bin/python tests/notebooks/lesson_copies.py
+	$(PYTEST) tests build/lessons -m "not long"
+
+test-long: dev
+	$(PYTEST) tests -m long
+	$(MAKE) lowest
+
+# A second environment, with every requirement at its lower bound, on a Python that those versions know.
+lowest:
+	@scripts/lowest.sh
+	$(THREADS) .venv-lowest/bin/python tests/notebooks/lesson_copies.py
+	$(THREADS) .venv-lowest/bin/python -m pytest $(PYTEST_OPTIONS) tests/core tests/course build/lessons -m "not long and not slow"
+
+quick: lint
+	$(PYTEST) tests -m "not long and not slow and not browser"
+
+lesson: dev
+	@test -n "$(LESSON)" || { echo "Which lesson? make lesson L=03 takes one of:" notebooks/source/[0-9]*.py; exit 2; }
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/python notebooks/build.py
+	.venv/bin/python tests/notebooks/lesson_copies.py $(L)
+	$(PYTEST) tests/course tests/notebooks tests/browser build/lessons -k "$(patsubst $(L)_%,%,$(LESSON))"
+
+notebooks: dev
+	.venv/bin/python notebooks/build.py
+
+address: dev
+	@.venv/bin/python scripts/address.py "$(URL)"
 
 results:
 	@scripts/setup.sh lab
 	$(THREADS) .venv/bin/python -m samlib results
 
-bench:
-	@scripts/setup.sh dev
+bench: dev
 	.venv/bin/python -m benchmarks.autoattack $(if $(CIFAR),--cifar "$(CIFAR)")
 
-format:
-	@scripts/setup.sh dev
+format: dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf .venv .venv-lowest build *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
