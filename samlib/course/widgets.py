@@ -129,6 +129,7 @@ _COLUMN = """<style>
   display: flex; align-items: center; max-width: 100%; }
 .samlib-controls > * > .widget-label {
   flex: 0 0 20em; height: auto; text-align: right; line-height: 1.3; white-space: normal; }
+.samlib-controls .widget-toggle-buttons > div { margin-left: 8px; }
 .samlib-controls .widget-readout { overflow: visible; white-space: nowrap; }
 </style>"""
 _LABEL = {"description_width": "20em"}
