@@ -241,19 +241,31 @@ class RunCurve:
 
     def __init__(self, ax: Axes, look: Look, *, marks: bool = True) -> None:
         self.look = look
-        self.runs = ax.add_collection(LineCollection([], colors=look.color, linewidths=0.7, alpha=0.45), autolim=False)
-        self.line: Line2D = ax.plot([], [], **look.line(marker=look.marker if marks else None))[0]
+        thin = LineCollection([], colors=look.color, linewidths=0.7, alpha=0.45, zorder=1.8)
+        self.runs = thin
+        ax.add_collection(thin, autolim=False)
+        # paper beneath the mean, above the runs of all curves: dashes stay dashes
+        (self.paper,) = ax.plot([], [], color=style.PAPER, linewidth=3.0, zorder=1.9)
+        self.line: Line2D = ax.plot([], [], **look.line(marker=look.marker if marks else "None"))[0]
+
+    def restyle(self, look: Look) -> None:
+        """Show another method from now on."""
+        self.look = look
+        self.runs.set_color(look.color)
+        marked = self.line.get_marker() != "None"
+        self.line.set(**look.line(marker=look.marker if marked else "None"))
 
     def show(self, x: Sequence[float], runs: np.ndarray) -> None:
         """Runs (n, points) over x."""
         x, runs = np.asarray(x, dtype=float), np.atleast_2d(runs)
         self.runs.set_segments([np.column_stack([x, run]) for run in runs] if len(runs) > 1 else [])
-        self.line.set_data(x, runs.mean(0))
+        for line in (self.paper, self.line):
+            line.set_data(x, runs.mean(0))
 
     @property
     def artists(self) -> list[Artist]:
-        """Everything that moves."""
-        return [self.runs, self.line]
+        """All that moves, for `Canvas.moving`."""
+        return [self.runs, self.paper, self.line]
 
     @property
     def points(self) -> np.ndarray:
@@ -263,7 +275,8 @@ class RunCurve:
     def hide(self) -> None:
         """Show nothing."""
         self.runs.set_segments([])
-        self.line.set_data([], [])
+        for line in (self.paper, self.line):
+            line.set_data([], [])
 
 
 class RunMarks:
@@ -277,7 +290,18 @@ class RunMarks:
             "", (position, 0), xytext=(0, 9), textcoords="offset points", ha="center", color=look.dark
         )
 
-    def show(self, values: Sequence[float], text: str = "") -> None:
+    @property
+    def artists(self) -> list[Artist]:
+        """All that moves, for `Canvas.moving`."""
+        return [self.marks, self.bar, self.text]
+
+    def restyle(self, look: Look) -> None:
+        """Show another method from now on."""
+        self.marks.set(color=look.color, marker=look.marker)
+        self.bar.set_color(look.color)
+        self.text.set_color(look.dark)
+
+    def show(self, values: Sequence[float] | np.ndarray, text: str = "") -> None:
         """As many runs as there are."""
         values, half = np.sort(np.asarray(values, dtype=float)), self.width / 2
         self.marks.set_data(self.position + np.linspace(-half, half, len(values)) * 0.8, values)
@@ -329,6 +353,8 @@ class Label:
         look: gives its colour; ink if None.
         said: a second line, quiet.
         bold: how it is set.
+        size: of the text, points.
+        shown: whether it is seen; a hidden one keeps its place free for another state of the picture.
     """
 
     text: str
@@ -336,6 +362,11 @@ class Label:
     look: Look | None = None
     said: str = ""
     bold: bool = True
+    size: float = style.TEXT
+    shown: bool = True
+
+
+Lines = Sequence[tuple[np.ndarray, float]]  # polylines (n, 2) in data coordinates, each with a weight
 
 
 @dataclass
@@ -351,33 +382,44 @@ class Labels:
     """Words that find their place: near what they name, inside the axes, and on nothing that means something.
 
     Candidate places around each label's points are compared by how much of the curves, marks and earlier labels they
-    would cover (on a coarse grid of the axes) and by their distance; a far one gets a thin line to its point.
+    would cover (on a coarse grid of the axes), by what else is as near, and by their distance; a far one gets a thin
+    line to its point.
+
+    Args:
+        ax: where.
+        paper: whether the words stand on white, which hides the thin lines beneath them.
     """
 
     CELL = 3.0  # pixels of the page
-    GAPS = (5.0, 11.0, 20.0, 32.0, 48.0)
+    GAPS = (5.0, 11.0, 20.0, 32.0, 48.0, 70.0, 95.0)
     SIDES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)], dtype=float)
 
-    def __init__(self, ax: Axes) -> None:
-        self.ax, self.blocks = ax, list[_Block]()
+    def __init__(self, ax: Axes, *, paper: bool = False) -> None:
+        self.ax, self.paper, self.blocks = ax, paper, list[_Block]()
 
     @property
     def artists(self) -> list[Artist]:
         """All that it has drawn so far, for `Canvas.moving`."""
-        return [part for block in self.blocks for part in (block.text, block.said, block.leader)]
+        return [part for block in self.blocks for part in (block.leader, block.text, block.said)]
 
-    def show(self, labels: Sequence[Label], avoid: Sequence[np.ndarray] = ()) -> None:
-        """Place the labels, the most important first. `avoid`: polylines (n, 2) in data coordinates that stay free."""
+    def show(self, labels: Sequence[Label], avoid: Sequence[np.ndarray] = (), lightly: Lines = ()) -> None:
+        """Place the labels, the most important first.
+
+        Args:
+            labels: those without text, and those of curves that are not there, are left out.
+            avoid: polylines (n, 2) in data coordinates that stay free.
+            lightly: others that had better stay free, with how much they count; those of `avoid` count 1.
+        """
         labels = [label for label in labels if label.text and len(label.points)]
         while len(self.blocks) < len(labels):
             self.blocks.append(self._block())
+        self.ax.get_xlim()  # limits that follow the data are settled only when they are asked for
         scale = style.SHOWN / style.DPI
         box = self.ax.get_window_extent()
         corner, extent = np.array([box.x0, box.y0]) * scale, np.array([box.width, box.height]) * scale
         taken = np.zeros(np.ceil(extent / self.CELL).astype(int) + 1)
-        pixels = [self._pixels(np.asarray(line, dtype=float)) * scale - corner for line in avoid]
-        for line in pixels:
-            self._fill_line(taken, line)
+        for line, weight in [*lightly, *((line, 1.0) for line in avoid)]:
+            self._mark(taken, self._cells(self._pixels(np.asarray(line, dtype=float)) * scale - corner), weight)
         for block in self.blocks:
             for part in (block.text, block.said, block.leader):
                 part.set_visible(False)
@@ -386,45 +428,72 @@ class Labels:
             self._place(block, label, anchors, taken, extent)
 
     def _block(self) -> _Block:
-        text, said = (self.ax.text(0, 0, "", transform=None, va="bottom", zorder=6) for _ in range(2))
+        beneath = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5} if self.paper else None
+        text, said = (self.ax.text(0, 0, "", transform=None, va="bottom", zorder=6, bbox=beneath) for _ in range(2))
         (leader,) = self.ax.plot([], [], transform=None, linewidth=0.8, color=style.QUIET, zorder=5)
         return _Block(text, said, leader)
 
     def _pixels(self, points: np.ndarray) -> np.ndarray:
         return self.ax.transData.transform(points[np.isfinite(points).all(1)])
 
-    def _fill_line(self, taken: np.ndarray, line: np.ndarray, weight: float = 1.0) -> None:
-        """Mark the cells that a polyline passes through."""
-        if len(line) > 1:
-            steps = np.maximum(np.ceil(np.abs(np.diff(line, axis=0)).max(1) / self.CELL), 1).astype(int)
-            shares = [np.arange(n)[:, None] / n for n in np.minimum(steps, 2000)]
-            parts = zip(line[:-1], np.diff(line, axis=0), shares, strict=True)
-            line = np.concatenate([a + s * d for a, d, s in parts] + [line[-1:]])
-        cells = np.floor(line / self.CELL).astype(int)
+    def _cells(self, line: np.ndarray) -> np.ndarray:
+        """The cells that a polyline passes through, (k, 2); line in pixels of the page."""
+        if len(line) < 2:
+            return np.floor(line / self.CELL).astype(int)
+        lengths = np.abs(np.diff(line, axis=0)).max(1)
+        along = np.concatenate([[0.0], lengths.cumsum()])
+        steps = np.linspace(0, along[-1], min(int(along[-1] / self.CELL) + 2, 2000))
+        points = np.stack([np.interp(steps, along, line[:, i]) for i in (0, 1)], axis=1)
+        return np.floor(points / self.CELL).astype(int)
+
+    def _mark(self, taken: np.ndarray, cells: np.ndarray, weight: float) -> None:
         inside = ((cells >= 0) & (cells < taken.shape)).all(1)
-        taken[tuple(cells[inside].T)] = np.maximum(taken[tuple(cells[inside].T)], weight)
+        taken[tuple(cells[inside].T)] = weight
+
+    def _without(self, taken: np.ndarray, line: np.ndarray) -> np.ndarray:
+        """What is taken by others than a polyline."""
+        others, cells = taken.copy(), self._cells(line)
+        for step in np.ndindex(3, 3):
+            self._mark(others, cells + step - np.array([1, 1]), 0.0)
+        return others
 
     def _place(self, block: _Block, label: Label, anchors: np.ndarray, taken: np.ndarray, extent: np.ndarray) -> None:
-        block.text.set(text=label.text, fontweight="bold" if label.bold else "normal", visible=True)
+        weight = "bold" if label.bold else "normal"
+        block.text.set(text=label.text, fontweight=weight, fontsize=label.size, visible=True)
         block.text.set_color(label.look.dark if label.look else style.INK)
         block.said.set(text=label.said, color=style.QUIET, visible=bool(label.said))
+        block.leader.set_color(label.look.color if label.look else style.QUIET)
         sizes = np.array([text_size(part) for part in (block.text, block.said) if part.get_text()])
+        block.text.set_visible(label.shown)
+        block.said.set_visible(label.shown and bool(label.said))
         wide, high = sizes[:, 0].max(), sizes[:, 1].sum()
+        others = self._without(taken, anchors)
         anchors = anchors[np.linspace(0, len(anchors) - 1, min(len(anchors), 40)).astype(int)]
 
         # every candidate: an anchor, a side of it, a gap; `low` is its lower left corner
         half = np.array([wide, high]) / 2
-        offsets = np.concatenate([self.SIDES * (half + gap) for gap in self.GAPS])
-        gaps = np.repeat(self.GAPS, len(self.SIDES))
+        offsets, gaps = self._offsets(half)
         low = (anchors[:, None] + offsets[None] - half).reshape(-1, 2)
         at = np.repeat(np.arange(len(anchors)), len(offsets))
         cost = np.tile(0.02 * gaps, len(anchors))
-        cost += 0.5 * (np.maximum(0, -low).sum(1) + np.maximum(0, low + 2 * half - extent).sum(1))
-        best = int(np.argmin(cost + self._covered(taken, low, 2 * half)))
+        cost += 20.0 * (np.maximum(0, -low).sum(1) + np.maximum(0, low + 2 * half - extent).sum(1))
+        if label.look:  # another curve must not be as near as the label's own
+            around = np.tile(gaps, len(anchors))[:, None]
+            cost += np.minimum(0.05 * self._covered(others, low - around, 2 * (half + around)), 2.0)
+        best = int(np.argmin(cost + 4 * self._covered(taken, low, 2 * half)))
 
         corner = low[best]
         self._fill_box(taken, corner, 2 * half)
-        self._set(block, corner, sizes, anchors[at[best]], tuple(2 * half))
+        if label.shown:
+            self._set(block, corner, sizes, anchors[at[best]], tuple(2 * half))
+
+    def _offsets(self, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """From an anchor to the middle of its label, (k, 2), and how far that is: to a side, or past a corner."""
+        nearest = self.GAPS[0]
+        pairs = [(gap, gap) for gap in self.GAPS] + [(nearest, gap) for gap in self.GAPS[1:]]
+        pairs += [(gap, nearest) for gap in self.GAPS[1:]]
+        offsets = np.concatenate([self.SIDES * (half + pair) for pair in pairs])
+        return offsets, np.repeat([max(pair) for pair in pairs], len(self.SIDES))
 
     def _covered(self, taken: np.ndarray, low: np.ndarray, box: np.ndarray) -> np.ndarray:
         """How much of what is taken each box covers, with a margin of a cell around it."""
