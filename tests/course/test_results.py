@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from samlib.course import results
@@ -37,3 +38,18 @@ def test_the_fields_of_an_attack_are_those_that_the_recorded_tables_hold():
 def test_a_table_that_is_not_there_is_told_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"name is 'method'.*Did you mean 'methods'"):
         results.load("method")
+
+
+def test_an_interval_is_students_and_covers_as_often_as_it_says():
+    middle, half = results.interval([1.0, 2.0, 3.0])
+    assert middle == 2
+    assert half == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # t with two degrees of freedom, from a table
+    rng = np.random.default_rng(0)
+    found = [results.interval(rng.normal(5, 2, size=10).tolist()) for _ in range(2000)]
+    covered = np.mean([abs(middle - 5) <= half for middle, half in found])
+    assert 0.935 < covered < 0.965
+
+
+def test_one_run_has_no_interval():
+    with pytest.raises(ValueError, match="values holds 1 run"):
+        results.interval([0.4])

@@ -1,12 +1,14 @@
 """Measured figures: one JSON file for each table, with how it was made and the value of every seed.
 
-The files are written by `python -m samlib results` (experiments.py) and read by the lessons.
+The files are written by `python -m samlib results` (samlib.runs.tables) and read by the lessons.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import statistics
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -39,6 +41,23 @@ def mean_and_spread(result: Result, setting: str, measure: str) -> tuple[float, 
     """Mean over the runs of a setting, and their sample standard deviation."""
     found = values(result, setting, measure)
     return statistics.mean(found), statistics.stdev(found)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean of some runs and the half width of its 95 % interval: mean ± half.
+
+    The interval is Student's, t s / √n with n - 1 degrees of freedom, s the sample standard deviation: it covers what
+    another choice of seeds would change, and nothing else.
+
+    Raises:
+        ValueError: with fewer than two values, which have no spread.
+    """
+    if len(values) < 2:
+        raise ValueError(f"values holds {len(values)} run(s); an interval needs two or more.")
+    from scipy.special import stdtrit  # inverse of Student's distribution function
+
+    t = float(stdtrit(len(values) - 1, 0.975))
+    return statistics.mean(values), t * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def curve(result: Result, setting: str, norm: str) -> tuple[list[float], list[list[float]]]:
