@@ -13,7 +13,6 @@ from samlib.course.lessons.sam_alone.exercises import (
 )
 from samlib.course.lessons.sam_alone.scenes import (
     RADII,
-    both_norms,
     clean_against_robust,
     gain_by_layers,
     race,
@@ -26,7 +25,6 @@ __all__ = [
     "bet_on_the_gain",
     "bet_on_the_layers",
     "bet_on_the_loss",
-    "both_norms",
     "clean_against_robust",
     "cost",
     "gain",

@@ -61,7 +61,8 @@ def _wrong_error(error: float, a: Tensor, b: Tensor) -> str | None:
     pooled = math.sqrt(((n - 1) * va + (m - 1) * vb) / (n + m - 2) * (1 / n + 1 / m))
     if close(pooled) and not math.isclose(va, vb):
         return "You pooled the variances, as if both groups spread alike; let each group keep its own."
-    return f"The standard error is {error:.5f}; for these groups of {n} and {m} runs it should be {math.sqrt(va / n + vb / m):.5f}."
+    right = math.sqrt(va / n + vb / m)
+    return f"The standard error is {error:.5f}; for these groups of {n} and {m} runs it should be {right:.5f}."
 
 
 gain = Exercise(
@@ -99,8 +100,8 @@ def _judge_cost(cost: Mapping[str, Any]) -> str | None:
             return "AT: the seven attack steps cost that; the training step on the attacked images comes on top."
         if name == "first-layer SAM" and said in (6, 4):
             return (
-                "First-layer SAM: in the first pass the gradient must travel back through every layer to reach the first, "
-                "but no later layer needs its own weight gradient. The second pass is a full one."
+                "First-layer SAM: in the first pass the gradient must travel back through every layer to reach the "
+                "first, but no later layer needs its own weight gradient. The second pass is a full one."
             )
         if name == "SGD" and said in (1, 2):
             return "SGD: forward 1; backward 2, once through the features and once for the weights."
@@ -114,8 +115,10 @@ cost = Exercise(
     "SAM costs twice SGD, AT with seven steps almost six times. First-layer SAM saves one unit in six.",
     [
         "Forward through all layers: 1. Backward through the features: 1. Weight gradients of all layers: 1.",
-        "SAM is two full passes, forward and backward. An attack step is one forward pass and one backward through the features.",
-        "First-layer SAM: the first pass needs forward and features, 2, and hardly any weight gradient; the second is full, 3.",
+        "SAM is two full passes, forward and backward. An attack step is one forward pass and one backward "
+        "through the features.",
+        "First-layer SAM: the first pass needs forward and features, 2, and hardly any weight gradient; the "
+        "second is full, 3.",
     ],
 )
 
@@ -132,11 +135,15 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
     names = ("all", "first", "rest")
     if answer["prediction"] not in names:
         return (
-            f"The prediction is {answer['prediction']!r}; it must be one of {', '.join(map(repr, names))}: what climbs."
+            f"The prediction is {answer['prediction']!r}; it must be one of {', '.join(map(repr, names))}: "
+            "what SAM perturbs."
         )
     wanted = {"SGD", *names}
     if not isinstance(measured, Mapping) or set(measured) != wanted:
-        return "measured must be a dict with the keys 'SGD', 'all', 'first', 'rest', each with a list of three robust accuracies."
+        return (
+            "measured must be a dict with the keys 'SGD', 'all', 'first', 'rest', each with a list of three "
+            "robust accuracies."
+        )
     for name, values in measured.items():
         if not isinstance(values, (list, tuple, Tensor)):
             return f"{name!r} is {values!r}; it must be a list with the robust accuracy of each of three runs."
@@ -149,11 +156,14 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
             return f"All runs of {name!r} gave {values[0]}: did each get a seed of its own?"
     mean = {name: sum(map(float, values)) / len(values) for name, values in measured.items()}
     if mean["all"] <= mean["SGD"]:
-        return "SAM on all layers came out no better than SGD. Check rho = 0.4, eps = 0.125, and that both are measured on the test images."
+        return (
+            "SAM on all layers came out no better than SGD. Check rho = 0.4, eps = 0.125, and that both are "
+            "measured on the test images."
+        )
     if mean["rest"] - mean["first"] > 0.03:
         return (
-            f"Here the rest came out {100 * (mean['rest'] - mean['first']):.0f} points better than the first layer. If that "
-            "surprises you too, check which names you gave to perturb."
+            f"Here the rest came out {100 * (mean['rest'] - mean['first']):.0f} points better than the first "
+            "layer. If that surprises you too, check which names you gave to perturb."
         )
     return None
 
@@ -161,8 +171,9 @@ def _judge_layers(answer: Mapping[str, Any]) -> str | None:
 layers = Exercise(
     "sam_alone/layers",
     _judge_layers,
-    "You named your bet before you saw the answer, and three seeds each. Compare it with your means; where two differ by no more "
-    "than your seeds do, three runs cannot tell them apart. The picture below has five seeds on each of two splits.",
+    "You named your bet before you saw the answer, and three seeds each. Compare it with your means; where "
+    "two differ by no more than your seeds do, three runs cannot tell them apart. The picture below has five seeds "
+    "on each of two splits.",
     [
         "samlib.train has an argument perturb: perturb=['fc1'] lets SAM perturb the first layer alone.",
         "Make a fresh samlib.mlp(..., seed=seed) for every run and hand the same seed to train.",
@@ -174,9 +185,13 @@ bet_on_the_gain = Question(
     "SGD's network keeps about 30 of 100 test digits under l_inf attacks of eps = 0.125. "
     "SAM with rho = 0.4, and nothing else changed, keeps …",
     {
-        "about as many: SAM never sees an attack": "It never sees one, and yet keeps about a dozen in 100 more. You will see how sure that is.",
+        "about as many: SAM never sees an attack": (
+            "It never sees one, and yet keeps about a dozen in 100 more. You will see how sure that is."
+        ),
         "5 to 20 in 100 more": "About a dozen in 100 more. A real gain, and a modest one.",
-        "nearly all of them": "That would be a robust network for free. Not even adversarial training gives it at this eps.",
+        "nearly all of them": (
+            "That would be a robust network for free. Not even adversarial training gives it at this eps."
+        ),
     },
     correct="5 to 20 in 100 more",
 )
@@ -186,17 +201,25 @@ bet_on_the_loss = Question(
     {
         "SGD's": "SAM steps with a gradient taken uphill from where it stands, and arrives later.",
         "SAM's": "Not yet: SAM steps with a gradient taken uphill from where it stands, and arrives later.",
-        "about equal": "After 60 epochs, yes. After 20, SAM's loss is several times SGD's: its gradient is taken uphill from where it stands.",
+        "about equal": (
+            "After 60 epochs, yes. After 20, SAM's loss is several times SGD's: its gradient is taken uphill from "
+            "where it stands."
+        ),
     },
     correct="SGD's",
 )
 
 bet_on_the_layers = Question(
-    "How much of SAM's gain in robustness is left if only the <i>first</i> layer climbs?",
+    "How much of SAM's gain in robustness is left if it perturbs only the <i>first</i> layer?",
     {
         "hardly any": "It is one layer of three, and yet the one where weights and pixels translate into each other.",
-        "about half": "That is what the <i>other</i> layers give when they climb alone. The first gives nearly all.",
-        "nearly all": "The layer where weights and pixels translate into each other carries almost the whole gain, on this network.",
+        "about half": (
+            "That is what the <i>other</i> layers give when they alone are perturbed. The first gives nearly all."
+        ),
+        "nearly all": (
+            "The layer where weights and pixels translate into each other carries almost the whole gain, on this "
+            "network."
+        ),
     },
     correct="nearly all",
 )
@@ -204,18 +227,25 @@ bet_on_the_layers = Question(
 recall_report = Question(
     "A colleague reports: “SAM, robust accuracy 42 %; SGD, 30 %.” What do you ask first?",
     {
-        "how flat the minimum is": "A flat minimum is not a robust one by itself; a rescaling of the weights changes the flatness and no output.",
-        "which attack, eps and norm, and over how many seeds": "Without them the two numbers say nothing. With them, ask how SGD was tuned.",
+        "how flat the minimum is": (
+            "A flat minimum is not a robust one by itself; a rescaling of the weights changes the flatness and no "
+            "output."
+        ),
+        "which attack, eps and norm, and over how many seeds": (
+            "Without them the two numbers say nothing. With them, ask how SGD was tuned."
+        ),
         "how long SAM was trained": "Worth asking, but SGD for four times as long gained nothing here.",
     },
     correct="which attack, eps and norm, and over how many seeds",
 )
 
 recall_noise = Question(
-    "Weight noise of length 0.4 in a random direction did not help, SAM's climb of length 0.4 did. Why?",
+    "Weight noise of length 0.4 in a random direction did not help, SAM's ascent step of length 0.4 did. Why?",
     {
         "noise is too small": "Both have the same length, 0.4.",
-        "in many dimensions a random direction hardly raises the loss; SAM takes the one that raises it most": "A random direction is nearly at right angles to the gradient.",
+        "in many dimensions a random direction hardly raises the loss; SAM takes the one that raises it most": (
+            "A random direction is nearly at right angles to the gradient."
+        ),
         "noise is not differentiable": "The gradient is taken at the moved weights in both cases.",
     },
     correct="in many dimensions a random direction hardly raises the loss; SAM takes the one that raises it most",
@@ -226,7 +256,10 @@ recall_units = Question(
     {
         "rho": "A length in weight space and one in pixel space cannot be compared like that.",
         "eps": "A length in weight space and one in pixel space cannot be compared like that.",
-        "they have no common unit": "To compare them, carry one over: in the first layer, rho acts like some change of the pixels, and lesson 00 shows which.",
+        "they have no common unit": (
+            "To compare them, carry one over: in the first layer, rho acts like some change of the pixels, and "
+            "lesson 00 shows which."
+        ),
     },
     correct="they have no common unit",
 )

@@ -3,79 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
+import torch
 from IPython.display import HTML, Markdown
 from torch import Tensor
 
-from samlib.course import plots, results, widgets
+import samlib
+from samlib.course import results, style, widgets
+from samlib.course.lessons.sam_alone.pictures import Group, LayerGains, Method, Race, RobustCurves, TradeOff
 from samlib.course.results import Result
 
-OTHERS = [
-    "AT linf 0.125",
-    "AT linf 0.25",
-    "AT l2 0.5",
-    "AT+SAM",
-    "input noise 0.2",
-    "weight noise 0.4",
-    "SGD, 4x as long",
-]
-RADII = (0.0, 0.0625, 0.125, 0.1875, 0.25)
+RADII = (0.0, 0.0625, 0.125, 0.1875, 0.25)  # l_inf
+LEVELS = (0, 2, 4, 5, 6)  # which of the measured radii have a tick and a digit, in both norms
+RHO = (0.05, 0.1, 0.2, 0.4, 0.8)
+OTHERS = {  # setting: (its name at the curve, what it does)
+    "AT linf 0.125": ("AT", "trained on attacks\nwithin l_inf 0.125"),
+    "AT l2 0.5": ("AT", "trained on attacks\nwithin l_2 0.5"),
+    "input noise 0.2": ("input noise", "on the training pixels"),
+    "weight noise 0.4": ("weight noise", "a random direction"),
+}
+CAPTIONS = {
+    "linf": "eps: largest change of any pixel (0 paper, 1 ink), and what SGD says of a digit so attacked",
+    "l2": "eps: length of the change of all pixels (l_2), and what SGD says of a digit so attacked",
+}
 
 Data = tuple[Tensor, Tensor, Tensor, Tensor]  # x_train, y_train, x_test, y_test
 
 
 def robust_curves(methods: Result) -> widgets.Live:
-    """Robust accuracy over eps of SGD, SAM and another method, and every run at one eps."""
-    figure = widgets.figure(8.4, 3.6)
-    comparison = plots.Comparison(figure, ["grey", "blue", "orange"], "robust accuracy (%)")
+    """Robust accuracy over eps of SGD, SAM and another method, the lead of SAM at one eps, and every run there.
 
-    def draw(rho: float, other: str, norm: str, level: int) -> str:
-        groups = {}
-        for name in ("SGD", f"SAM {rho:g}", other):
-            radii, groups[name] = results.curve(methods, name, norm)
-        shown = comparison.show(radii, groups, level, f"eps, radius in pixels of [0, 1], {norm}")
-        means = ", ".join(f"{name} {100 * values.mean():.0f} %" for name, values in shown.items())
-        return f"Robust accuracy at {norm} eps {radii[level]:g}, means of ten runs: {means}."
+    Args:
+        methods: the table "methods" of `samlib.course.results`.
+    """
+    with style.look():
+        picture = RobustCurves(style.figure(4.46), LEVELS)
+    digits = {norm: attacked_digit(norm) for norm in CAPTIONS}
+
+    def draw(rho: float, level: int, norm: str, other: str) -> str:
+        eps, _ = results.curve(methods, "SGD", norm)
+        groups = [group(methods, name, norm, level) for name in ("SGD", f"SAM {rho:g}", other)]
+        gaps = {i: lead(*(float(g.runs[:, i].mean()) for g in groups[:2])) for i in LEVELS}
+        picture.show_digits([eps[i] for i in LEVELS], *digits[norm], CAPTIONS[norm])
+        picture.show(eps, groups, level, list(gaps.values()))
+        means = ", ".join(
+            f"{name} {g.runs[:, level].mean():.0f} %"
+            for name, g in zip(("SGD", f"SAM {rho:g}", other), groups, strict=True)
+        )
+        return (
+            f"Robust accuracy at {norm} eps {eps[level]:g}, means of ten runs: {means}. SAM beside SGD: {gaps[level]}."
+        )
 
     radii, _ = results.curve(methods, "SGD", "linf")
     controls = {
-        "rho": widgets.choice_slider("rho: radius in weight space", [0.05, 0.1, 0.2, 0.4, 0.8], 0.05),
+        "rho": widgets.choice_slider("rho: radius in weight space", RHO, 0.4),
         "level": widgets.choice_slider(
-            "eps: radius (l_inf or l_2)", [(f"{e:g} or {4 * e:g}", i) for i, e in enumerate(radii)], 4
+            "eps: radius (l_inf or l_2)", [(f"{radii[i]:g} or {4 * radii[i]:g}", i) for i in LEVELS], 4
         ),
         "norm": widgets.toggle("norm of the attack", ["linf", "l2"], "linf"),
-        "other": widgets.dropdown("orange: another method", OTHERS, OTHERS[0]),
+        "other": widgets.dropdown("another method", list(OTHERS), "AT linf 0.125"),
     }
-    return widgets.live(figure, draw, controls)
+    return widgets.live(picture.fig, draw, controls)
+
+
+def group(methods: Result, setting: str, norm: str, level: int) -> Group:
+    """The runs of a setting, with the words for them at one of the radii."""
+    runs = 100 * np.array(results.curve(methods, setting, norm)[1])
+    name, said = OTHERS.get(setting, (setting.split()[0], "as usual"))
+    if name == "SAM":
+        said = f"rho = {setting.split()[1]}"
+        unfit = sum(value < 0.9 for value in results.values(methods, setting, "training accuracy"))
+        said += f"\n{unfit} of {len(runs)} did not fit" if unfit else ""
+    mean, half = results.interval(runs[:, level].tolist())
+    return Group(name, said, style.of(setting), runs, f"{mean:.1f} ± {half:.1f}", f"{runs[:, 0].mean():.1f}")
+
+
+def lead(sgd: float, sam: float) -> str:
+    """By how much SAM's robust accuracy exceeds SGD's, both in per cent, in words: "+11 points", "−1 point"."""
+    sign, points = "+" if sam > sgd else "−", abs(sam - sgd)
+    if points < 0.05:
+        return "no gap"
+    if points < 0.95:
+        return f"{sign}{points:.1f} points"
+    return f"{sign}{points:.0f} point{'s' if points >= 1.5 else ''}"
+
+
+@cache
+def attacked_digit(norm: str) -> tuple[np.ndarray, list[int]]:
+    """A digit attacked within the eps of each level, (levels, 8, 8), and what an SGD network then says of it."""
+    x_train, y_train, x_test, y_test = samlib.load_digits()
+    model = samlib.mlp(seed=0)
+    samlib.train(model, x_train, y_train, "sgd", epochs=20, seed=0, progress=False)
+    chosen = int((y_test == 5).nonzero()[0])
+    x, y = x_test[chosen : chosen + 1].repeat(len(RADII), 1, 1, 1), y_test[chosen].repeat(len(RADII))
+    eps = torch.tensor(RADII) * {"linf": 1, "l2": 4}[norm]
+    attacked = samlib.pgd(model, x, y, eps, norm=norm, steps=20)
+    return attacked[:, 0].numpy(), model(attacked).argmax(1).tolist()
 
 
 def table(methods: Result, names: Sequence[str], measures: Sequence[str]) -> Markdown:
-    """Mean and spread over the runs of each setting, in per cent."""
+    """The mean of each setting's runs and the half width of its 95 % interval, in per cent."""
     lines = [f"| | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
     for name in names:
-        cells = []
-        for measure in measures:
-            mean, spread = results.mean_and_spread(methods, name, measure)
-            cells.append(f"{100 * mean:.1f} ± {100 * spread:.1f}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        found = [results.interval(results.values(methods, name, measure)) for measure in measures]
+        lines.append(f"| {name} | {' | '.join(f'{100 * mean:.1f} ± {100 * half:.1f}' for mean, half in found)} |")
     return Markdown("\n".join(lines))
-
-
-def both_norms(methods: Result) -> HTML:
-    """SGD, SAM and AT over eps in both norms."""
-    still = widgets.figure(8.4, 3.6)
-    for panel, norm in zip(still.subplots(1, 2), ("linf", "l2"), strict=True):
-        for name, style in [("SGD", "grey"), ("SAM 0.4", "blue"), ("AT linf 0.125", "orange")]:
-            eps, runs = results.curve(methods, name, norm)
-            plots.curve_with_spread(panel, eps, 100 * np.array(runs), style, name)
-        panel.set_xlabel(f"eps, radius in pixels of [0, 1], {norm}")
-        plots.percent_axis(panel, "robust accuracy (%)")
-        panel.legend(frameon=False)
-    still.subplots_adjust(left=0.07, right=0.99, top=0.97, bottom=0.15)
-    return widgets.still(
-        still, "Robust accuracy over eps in l_inf and l_2: SAM 0.4 lies above SGD everywhere, AT above both."
-    )
 
 
 def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Work:
@@ -86,84 +120,75 @@ def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Wo
             arguments of `samlib.train`, `on_epoch` is to be called with its history after each of 60 epochs.
         data: handed to it.
     """
-    watch = widgets.figure(8.4, 3.0)
-    loss_ax, robust_ax = watch.subplots(1, 2)
-    watch.subplots_adjust(left=0.08, right=0.98, bottom=0.17, top=0.95)
-    styles = {"SGD": plots.STYLES["grey"], "SAM": plots.STYLES["blue"]}
-    lines = {name: loss_ax.semilogy([], [], label=name, **style)[0] for name, style in styles.items()}
-    loss_ax.set(xlim=(0, 60), ylim=(1e-3, 3), xlabel="epoch", ylabel="training loss")
-    loss_ax.legend(frameon=False)
-    robust_ax.set(xlim=(0, 0.26), xlabel="eps, radius in pixels of [0, 1], linf")
-    plots.percent_axis(robust_ax, "robust accuracy (%)")
-    curves = {name: robust_ax.plot([], [], label=name, **style)[0] for name, style in styles.items()}
+    with style.look():
+        picture = Race(style.figure(3.1), RADII, epochs=60)
 
     def work(report: Callable[[str], None], rho: float, seed: int) -> str:
-        found = []
-        for name, method in [("SGD", {"method": "sgd"}), ("SAM", {"method": "sam", "rho": rho})]:
+        """Train and attack one after the other; what earlier presses found stays in the picture."""
+        picture.start(f"rho {rho:g}, seed {seed}")
+        found: dict[str, list[float]] = {}
+        for name, method in (("SGD", {"method": "sgd"}), ("SAM", {"method": "sam", "rho": rho})):
 
-            def on_epoch(history, name=name):
-                lines[name].set_data(range(1, len(history["loss"]) + 1), history["loss"])
-                if len(history["loss"]) % 10 == 0:
-                    report(
-                        f"The training loss of {name} after {len(history['loss'])} epochs is {history['loss'][-1]:.4f}."
-                    )
+            def on_epoch(history: dict[str, list[float]], name: str = name) -> None:
+                losses = history["loss"]
+                if len(losses) % 10 == 0:
+                    picture.show_loss(name, losses)
+                    report(f"The training loss of {name} after {len(losses)} epochs is {losses[-1]:.4f}.")
 
-            found.append([100 * value for value in train_and_attack(data, method, seed, on_epoch)])
-            curves[name].set_data(RADII, found[-1])
-        return f"Robust accuracy at linf 0.125: SGD {found[0][2]:.0f} %, SAM with rho {rho:g} {found[1][2]:.0f} %."
+            found[name] = [100 * value for value in train_and_attack(data, method, seed, on_epoch)]
+            picture.show_robust(name, found[name])
+        sgd, sam = found["SGD"][2], found["SAM"][2]
+        picture.show_gap(2, lead(sgd, sam))
+        return f"Robust accuracy at linf 0.125: SGD {sgd:.0f} %, SAM with rho {rho:g} {sam:.0f} %."
 
     controls = {
         "rho": widgets.choice_slider("rho: radius in weight space", [0.05, 0.1, 0.2, 0.4], 0.4),
         "seed": widgets.choice_slider("seed of weights and batches", range(5), 0),
     }
-    return widgets.Work("Train both networks", 12, work, watch, controls)
+    return widgets.Work("Train both networks", 12, work, picture.fig, controls)
+
+
+PATHS = {  # from SGD, the first of each, to more of what a method does: settings and their names
+    "SAM": {"SAM 0.05": "", "SAM 0.1": "SAM, rho 0.1", "SAM 0.2": "", "SAM 0.4": "SAM, rho 0.4"},
+    "AT": {"AT linf 0.125": "AT, eps 0.125", "AT linf 0.25": "AT, eps 0.25"},
+    "AT+SAM": {"AT+SAM": "AT+SAM"},
+    "input noise": {"input noise 0.2": "input noise"},
+    "weight noise": {"weight noise 0.4": "weight noise"},
+}
 
 
 def clean_against_robust(methods: Result) -> HTML:
-    """Clean against robust accuracy of eight methods."""
-    names = [
-        "SGD",
-        "SAM 0.1",
-        "SAM 0.4",
-        "AT linf 0.125",
-        "AT linf 0.25",
-        "AT+SAM",
-        "input noise 0.2",
-        "weight noise 0.4",
-    ]
-    kind = {"SGD": "grey", "SAM": "blue", "AT": "orange", "inp": "green", "wei": "green", "AT+": "orange"}
-    points = {
-        name: tuple(np.array(results.values(methods, name, m)) for m in ("clean", "linf 0.125")) for name in names
-    }
-    trade = widgets.figure(8.4, 4.2)
-    panel = trade.subplots()
-    trade.subplots_adjust(left=0.07, right=0.98, bottom=0.12, top=0.97)
-    plots.tradeoff(
-        panel,
-        points,
-        {name: kind[name[:3].strip()] for name in names},
-        "robust accuracy at l_inf 0.125 (%)",
-        below=["SGD", "AT linf 0.125"],
-        left=["AT linf 0.125", "weight noise 0.4"],
-    )
+    """Clean against robust accuracy: every run, every mean, and the path of SAM and of AT as their radius grows."""
+    with style.look():
+        picture = TradeOff(style.figure(4.3))
+
+        def runs(name: str) -> np.ndarray:
+            return 100 * np.array([results.values(methods, name, measure) for measure in ("clean", "linf 0.125")]).T
+
+        start = Method("SGD", style.SGD, runs("SGD"))
+        paths = [
+            [Method(label, style.of(kind), runs(name)) for name, label in steps.items()]
+            for kind, steps in PATHS.items()
+        ]
+        picture.show(start, paths)
     return widgets.still(
-        trade,
-        "Clean against robust accuracy: SAM up and right of SGD, input noise further up, AT 0.125 far up and right, AT 0.25 left.",
+        picture.fig,
+        "Clean against robust accuracy: SAM up and right of SGD, input noise further up, AT 0.125 far up and right, "
+        "AT 0.25 left.",
     )
 
 
 def gain_by_layers(layers: Result) -> HTML:
-    """Robust accuracy when all layers, the first, or the rest are perturbed, on an MLP and a small ResNet."""
-    still = widgets.figure(8.4, 3.4)
-    for panel, net, measure in zip(still.subplots(1, 2), ("MLP", "ResNet"), ("linf 0.125", "linf 0.0625"), strict=True):
-        kinds = {"SGD": "grey", "all": "blue", "first": "orange", "rest": "green"}
-        for i, (part, style) in enumerate(kinds.items()):
-            plots.strip(panel, i, [100 * v for v in results.values(layers, f"{net} {part}", measure)], style)
-        panel.set_xticks(range(4), ["SGD", "all climb", "first layer", "the rest"])
-        panel.set_title(f"{net}, eps {measure.split()[1]}", fontsize=10)
-        plots.percent_axis(panel, "robust accuracy (%)")
-    still.subplots_adjust(left=0.07, right=0.99, top=0.92, bottom=0.09)
+    """Robust accuracy when SAM perturbs all layers, the first, or the rest: an MLP and a small ResNet."""
+    with style.look():
+        picture = LayerGains(style.figure(3.3))
+        for i, (net, measure) in enumerate((("MLP", "linf 0.125"), ("ResNet", "linf 0.0625"))):
+            parts = ("SGD", "all", "first", "rest")
+            runs = [100 * np.array(results.values(layers, f"{net} {part}", measure)) for part in parts]
+            gains = [float(r.mean() - runs[0].mean()) for r in runs]
+            shares = ["share of the gain"] + [f"{100 * gain / gains[1]:.0f} %" for gain in gains[1:]]
+            picture.show(i, net, f"l_inf eps {measure.split()[1]}", runs, shares)
     return widgets.still(
-        still,
+        picture.fig,
         "MLP: all layers and the first alone are equal, the rest gives less. ResNet: each gives most of the gain.",
     )
