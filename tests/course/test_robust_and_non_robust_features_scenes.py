@@ -280,7 +280,7 @@ def test_the_button_trains_three_seeds_and_says_their_mean():
 
 
 def test_runs_are_marks_and_their_mean_a_bar():
-    picture = batches.ShiftByBatchSize(style.figure(3.7), {batches.KEPT: 37.0, batches.LEARNED: 2.0})
+    picture = batches.ShiftByBatchSize(style.figure(3.7), {batches.KEPT: 37.0, batches.LEARNED: 2.0}, "Runs")
     picture.show(batches.KEPT, 16, [12.0, 9.0, 12.0])
     picture.show(batches.KEPT, 16, [13.0, 9.0, 11.0])  # a second press takes the first one's place
     marks, bar = picture.marks[batches.KEPT, 16]

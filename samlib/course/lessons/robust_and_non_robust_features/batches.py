@@ -50,7 +50,7 @@ def train_by_batch_size(changes_of: Callable[..., Sequence[Array]]) -> widgets.W
         changes_of: (batch size, [rho], whether all weights are learned, [seed]) -> the changes in percent, [(1,)].
     """
     with style.look():
-        picture = ShiftByBatchSize(style.figure(3.7), exact_changes())
+        picture = ShiftByBatchSize(style.figure(3.7), exact_changes(), "How far SAM moves $w_1/w_j$")
 
     def train(report: Callable[[str], None], m: int, which: str) -> str:
         runs: list[float] = []
@@ -72,7 +72,9 @@ def train_by_batch_size(changes_of: Callable[..., Sequence[Array]]) -> widgets.W
 def shift_by_batch_size(kept: Runs, learned: Runs) -> HTML:
     """The same as a still picture: the runs with the weak features' weights kept, and with all learned."""
     with style.look():
-        picture = ShiftByBatchSize(style.figure(3.7), exact_changes())
+        picture = ShiftByBatchSize(
+            style.figure(3.7), exact_changes(), "The larger the batch, the less SAM moves $w_1/w_j$"
+        )
         for which, series in ((KEPT, kept), (LEARNED, learned)):
             for m, runs in series.items():
                 picture.show(which, m, runs)
@@ -89,15 +91,15 @@ class ShiftByBatchSize:
     Args:
         fig: an empty figure.
         exact: {series: its change in percent with a perturbation for each example}.
+        title: what to see.
     """
 
-    def __init__(self, fig: style.Canvas, exact: Mapping[str, float]) -> None:
+    def __init__(self, fig: style.Canvas, exact: Mapping[str, float], title: str) -> None:
         self.fig = fig
-        pictures.Heading(
-            fig, style.MARGIN, 22, "The larger the batch, the less SAM moves $w_1/w_j$", "change in percent"
-        )
-        self.ax = ax = pictures.axes(fig, 48, 40, 778, 280)
+        pictures.Heading(fig, style.MARGIN, 22, title)
+        self.ax = ax = pictures.axes(fig, 62, 40, 764, 280)
         ax.set(xscale="log", xlim=(0.7, 8000), ylim=(-8, 52), xlabel="$m$: examples in a batch")
+        ax.set_ylabel("change of $w_1/w_j$ (%)")
         ax.set_xticks(SIZES, [str(m) for m in SIZES])
         ax.set_yticks(range(0, 51, 10))
         ax.minorticks_off()

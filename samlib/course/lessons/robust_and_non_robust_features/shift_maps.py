@@ -137,12 +137,11 @@ class MapAndRow:
         self.sheet.text(self.LEFT - 10, self.TOP - 14, "$w^{*2}/d$", ha="right", quiet=True)
         self.frame = Rectangle((0, 0), side, self.CELL, fill=False, edgecolor=style.INK, linewidth=2.2)
         self.sheet.ax.add_patch(self.frame)
-        self._row(480, 346)
+        self._row(492, 334)
         words = [self.name.title, self.name.said, self.said, *self.numbers.values()]
         fig.moving = [self.sheet.painting, *words, self.frame, self.ax]
 
     def _row(self, left: int, width: int) -> None:
-        self.sheet.text(left - 40, self.TOP - 14, "Along the framed row: change of $w_1$ in percent")
         self.ax = pictures.axes(self.fig, left, self.TOP, width, self.CELL * len(RHOS))
         self.ax.set(xlim=(0, 0.95), xticks=RHOS, xlabel="rho, in units of one weak feature's weight")
         self.ax.grid(axis="y")
@@ -150,6 +149,7 @@ class MapAndRow:
         self.ax.axhline(0, color=style.EDGE, linewidth=0.8)
         (self.leading,) = self.ax.plot([], [], **style.SGD.line())
         (self.exact,) = self.ax.plot([], [], **style.SAM.line(marker=style.SAM.marker))
+        self.ax.set_ylabel("change of $w_1$ along the framed row (%)")
         self.labels = pictures.Labels(self.ax)
 
     def _top(self, row: int) -> int:

@@ -69,9 +69,9 @@ class ValleyAndShifts:
     def __init__(self, fig: style.Canvas) -> None:
         self.fig = fig
         self.heading = pictures.Heading(fig, style.MARGIN, 22)
-        self._valley(pictures.axes(fig, 48, 40, 420, 300))
-        pictures.Heading(fig, 528, 22, "Three definitions", "change of $w_1$ (%)")
-        self._changes(pictures.axes(fig, 562, 40, 264, 300))
+        self._valley(pictures.axes(fig, 62, 40, 406, 300))
+        pictures.Heading(fig, 520, 22, "Three definitions")
+        self._changes(pictures.axes(fig, 580, 40, 246, 300))
 
     def _valley(self, ax: Axes) -> None:
         self.valley_ax = ax
@@ -80,6 +80,7 @@ class ValleyAndShifts:
             xlim=(0, 22),
             xticks=range(0, 21, 5),
             xlabel="$w_1$: how many votes the robust feature is worth",
+            ylabel="error (%)",
         )
         pictures.plain_decades(ax.yaxis)
         ax.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]))
@@ -96,6 +97,7 @@ class ValleyAndShifts:
     def _changes(self, ax: Axes) -> None:
         self.change_ax = ax
         ax.set(xlim=(0, 1.05 * RHOS[-1]), ylim=(self.LOW, self.HIGH), xlabel="rho: radius in weight space")
+        ax.set_ylabel("change of $w_1$ (%)", labelpad=2)
         ax.set_yticks(range(-20, 61, 20), ["−20", "0", "+20", "+40", "+60"])
         ax.grid(axis="y")
         ax.axhline(0, color=style.EDGE, linewidth=0.8)
@@ -140,10 +142,10 @@ class ValleyAndShifts:
 
     def _title(self, standard: float, optimum: float) -> None:
         if not np.isfinite(optimum):
-            self.heading.show("SAM has no finite optimum", "the error in percent")
+            self.heading.show("SAM has no finite optimum")
             return
         way = "to the robust feature" if optimum > standard else "away from the robust feature"
-        self.heading.show(f"SAM moves {way}", "the error in percent")
+        self.heading.show(f"SAM moves {way}")
 
     def show_changes(self, changes: Mapping[str, Sequence[float] | Array], name: str, at: int) -> None:
         """Changes in percent over RHOS for each definition; the chosen one stands out, with a ring at number `at`."""

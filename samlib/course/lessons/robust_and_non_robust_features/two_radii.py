@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 def relations() -> dict[str, Array]:
     """eps of adversarial training with the same w_1, over RADII, by four relations."""
     return {
-        "reported": np.array([reported_eps(ETA, rho) for rho in RADII]),
+        "reported, 2/3": np.array([reported_eps(ETA, rho) for rho in RADII]),
         "A": np.array([derived_eps(ETA, D, rho) for rho in RADII]),
         "F1": np.array([rho / D for rho in RADII]),
         "J": np.array([equivalent_eps(P, ETA, D, UNIT * rho, "J") for rho in RADII]),
@@ -49,10 +49,10 @@ def radii_and_price(
     """
     with style.look():
         fig = style.figure(4.0)
-        pictures.Heading(fig, style.MARGIN, 22, "No number turns rho into eps", "eps of AT with the same $w_1$")
-        _radii(pictures.axes(fig, 68, 40, 356, 302), trained)
-        pictures.Heading(fig, 470, 22, "Nearly free", "percentage points")
-        _price(pictures.axes(fig, 514, 40, 312, 302), *(np.asarray(v, dtype=float) for v in (step, rise, fall)))
+        pictures.Heading(fig, style.MARGIN, 22, "No number turns rho into eps")
+        _radii(pictures.axes(fig, 88, 40, 336, 302), trained)
+        pictures.Heading(fig, 456, 22, "A small move is nearly free")
+        _price(pictures.axes(fig, 530, 40, 296, 302), *(np.asarray(v, dtype=float) for v in (step, rise, fall)))
     return widgets.still(
         fig, "Left: four relations of eps and rho, orders of magnitude apart. Right: the fall is far above the rise."
     )
@@ -61,25 +61,25 @@ def radii_and_price(
 def _radii(ax: Axes, trained: Mapping[int, Sequence[ArrayLike]]) -> None:
     dotted = {"color": style.QUIET, "linestyle": style.NOISE.linestyle}
     lines: dict[str, dict[str, Any]] = {
-        "reported": dotted,
+        "reported, 2/3": dotted,
         "A": style.SAM.line(),
         "F1": style.OTHER.line(),
         "J": {"color": style.INK},
     }
-    looks = {"reported": style.SGD, "A": style.SAM, "F1": style.OTHER, "J": None}
-    said = {"reported": "constant 2/3", "A": "", "F1": "", "J": "an example a batch"}
+    looks = {"reported, 2/3": style.SGD, "A": style.SAM, "F1": style.OTHER, "J": None}
     ax.set(
         xscale="log",
         yscale="log",
         xlim=(0.04, 2.5),
         ylim=(3e-6, 1),
+        ylabel="eps of AT with the same $w_1$",
         xlabel="rho, in units of one weak feature's weight",
     )
     curves, labels = [], []
     for name, eps in relations().items():
         ax.plot(RADII, eps, **lines[name])
         curves.append(np.column_stack([RADII, eps]))
-        labels.append(Label(name, curves[-1][3:], looks[name], said[name]))
+        labels.append(Label(name, curves[-1][15:] if name == "F1" else curves[-1][1:10], looks[name]))
     mark: dict[str, Any] = {"color": style.INK, "markerfacecolor": style.PAPER, "markersize": 6, "zorder": 3}
     for m, marker in zip(trained, ("o", "s"), strict=False):
         for rho, runs in zip(RHOS, trained[m], strict=True):
@@ -95,6 +95,7 @@ def _radii(ax: Axes, trained: Mapping[int, Sequence[ArrayLike]]) -> None:
 
 def _price(ax: Axes, step: Array, rise: Array, fall: Array) -> None:
     ax.set(xscale="log", yscale="log", xlabel="step of $w_1$ away from $w^*$")
+    ax.set_ylabel("percentage points")
     ax.set(xlim=(0.8 * step[0], 1.25 * step[-1]), ylim=(50 * rise[0], 300 * fall[-1]))
     curves = {}
     for name, points, look in (("rise", rise, style.SGD), ("fall", fall, style.AT)):

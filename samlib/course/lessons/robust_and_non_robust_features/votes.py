@@ -83,10 +83,11 @@ class VotesAndErrors:
         self.places = np.random.default_rng(0).uniform(
             -0.33, 0.33, 1000
         )  # side by side, so that marks can be told apart
-        self.heading = pictures.Heading(fig, style.MARGIN, 22)
         self._votes(pictures.axes(fig, 48, 64, 270, 286))
-        pictures.Heading(fig, 388, 22, "Error of every classifier", "percent misclassified")
+        self.heading = pictures.Heading(fig, style.MARGIN, 22, axis=self.votes_ax.yaxis)
         self._errors(pictures.axes(fig, 424, 40, 402, 310))
+        said = "percent misclassified"
+        pictures.Heading(fig, 388, 22, "Error of every classifier", said, axis=self.error_ax.yaxis)
 
     def _votes(self, ax: Axes) -> None:
         self.votes_ax = ax
