@@ -392,7 +392,7 @@ class Labels:
 
     CELL = 3.0  # pixels of the page
     GAPS = (5.0, 11.0, 20.0, 32.0, 48.0, 70.0, 95.0)
-    SIDES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)], dtype=float)
+    SIDES = np.array([(x, y) for y in (-1, 1) for x in (0, -0.5, 0.5, -1, 1)] + [(-1, 0), (1, 0)], dtype=float)
 
     def __init__(self, ax: Axes, *, paper: bool = False) -> None:
         self.ax, self.paper, self.blocks = ax, paper, list[_Block]()
@@ -402,13 +402,20 @@ class Labels:
         """All that it has drawn so far, for `Canvas.moving`."""
         return [part for block in self.blocks for part in (block.leader, block.text, block.said)]
 
-    def show(self, labels: Sequence[Label], avoid: Sequence[np.ndarray] = (), lightly: Lines = ()) -> None:
+    def show(
+        self,
+        labels: Sequence[Label],
+        avoid: Sequence[np.ndarray] = (),
+        lightly: Lines = (),
+        borders: Sequence[np.ndarray] = (),
+    ) -> None:
         """Place the labels, the most important first.
 
         Args:
             labels: those without text, and those of curves that are not there, are left out.
             avoid: polylines (n, 2) in data coordinates that stay free.
             lightly: others that had better stay free, with how much they count; those of `avoid` count 1.
+            borders: polylines that cut no label off from its point, if that can be had.
         """
         labels = [label for label in labels if label.text and len(label.points)]
         while len(self.blocks) < len(labels):
@@ -420,12 +427,13 @@ class Labels:
         taken = np.zeros(np.ceil(extent / self.CELL).astype(int) + 1)
         for line, weight in [*lightly, *((line, 1.0) for line in avoid)]:
             self._mark(taken, self._cells(self._pixels(np.asarray(line, dtype=float)) * scale - corner), weight)
+        walls = [self._pixels(np.asarray(line, dtype=float)) * scale - corner for line in borders]
         for block in self.blocks:
             for part in (block.text, block.said, block.leader):
                 part.set_visible(False)
         for block, label in zip(self.blocks, labels, strict=False):
             anchors = self._pixels(np.asarray(label.points, dtype=float)) * scale - corner
-            self._place(block, label, anchors, taken, extent)
+            self._place(block, label, anchors, taken, extent, walls)
 
     def _block(self) -> _Block:
         beneath = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5} if self.paper else None
@@ -457,7 +465,15 @@ class Labels:
             self._mark(others, cells + step - np.array([1, 1]), 0.0)
         return others
 
-    def _place(self, block: _Block, label: Label, anchors: np.ndarray, taken: np.ndarray, extent: np.ndarray) -> None:
+    def _place(
+        self,
+        block: _Block,
+        label: Label,
+        anchors: np.ndarray,
+        taken: np.ndarray,
+        extent: np.ndarray,
+        walls: Sequence[np.ndarray],
+    ) -> None:
         weight = "bold" if label.bold else "normal"
         block.text.set(text=label.text, fontweight=weight, fontsize=label.size, visible=True)
         block.text.set_color(label.look.dark if label.look else style.INK)
@@ -480,10 +496,15 @@ class Labels:
         if label.look:  # another curve must not be as near as the label's own
             around = np.tile(gaps, len(anchors))[:, None]
             cost += np.minimum(0.05 * self._covered(others, low - around, 2 * (half + around)), 2.0)
-        best = int(np.argmin(cost + 4 * self._covered(taken, low, 2 * half)))
+        cost += 4 * self._covered(taken, low, 2 * half)
+        likely = np.argsort(cost)[: 300 if walls else 1]
+        leaders = _leaders(anchors[at[likely]], low[likely], 2 * half)
+        best = int(likely[np.argmin(cost[likely] + 8 * sum(_crossings(leaders, wall) for wall in walls))])
 
         corner = low[best]
         self._fill_box(taken, corner, 2 * half)
+        if walls:
+            self._mark(taken, self._cells(_leaders(anchors[at[best]], corner, 2 * half)), 1.0)
         if label.shown:
             self._set(block, corner, sizes, anchors[at[best]], tuple(2 * half))
 
@@ -525,3 +546,19 @@ class Labels:
             ends = origin + scale * np.stack([nearest, nearest + 0.9 * (anchor - nearest)])
             block.leader.set_data(*ends.T)
             block.leader.set_visible(True)
+
+
+def _leaders(anchors: np.ndarray, low: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """From points (..., 2) straight to boxes by their lower left corners: (..., 2 ends, 2)."""
+    return np.stack([anchors, np.clip(anchors, low, low + box)], axis=-2)
+
+
+def _crossings(segments: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """How often each of the segments (k, 2 ends, 2) crosses a polyline (n, 2): (k,)."""
+
+    def side(origin: np.ndarray, along: np.ndarray, points: np.ndarray) -> np.ndarray:
+        towards = points - origin
+        return along[..., 0] * towards[..., 1] - along[..., 1] * towards[..., 0] > 0
+
+    a, b, p, q = segments[:, None, 0], segments[:, None, 1], line[None, :-1], line[None, 1:]
+    return ((side(a, b - a, p) != side(a, b - a, q)) & (side(p, q - p, a) != side(p, q - p, b))).sum(1)

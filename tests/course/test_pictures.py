@@ -78,3 +78,16 @@ def test_a_heading_can_be_an_axis_own_label():
     box = heading.title.get_window_extent()
     assert box.x0 == pytest.approx(14 * style.DPI / style.SHOWN, abs=4)
     assert box.width > box.height
+
+
+def test_a_label_stays_on_its_points_side_of_a_border_where_that_can_be_had(ax):
+    wall = np.array([[0.51, 0], [0.51, 1]])
+    crowd = [np.array([[x, 0], [x, 1]]) for x in np.linspace(0.3, 0.495, 9)]
+
+    def left_edge(*borders):
+        labels = Labels(ax)
+        labels.show([Label("here", np.array([[0.5, 0.5]]))], crowd, borders=borders)
+        return ax.transData.inverted().transform(boxes(labels)[0])[0, 0]
+
+    assert left_edge() > 0.51
+    assert left_edge(wall) < 0.5
