@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import itertools
-import re
 
 import numpy as np
 import pytest
@@ -16,9 +14,9 @@ import samlib
 from samlib.course import results
 from samlib.course.lessons import perturbing_the_parameters as lesson
 from samlib.course.lessons.perturbing_the_parameters import layers, rescaling, runs, valley, weight_ball
-from samlib.course.widgets import choices
 from samlib.duality import rescale
 from samlib.sharpness import along, find_worst_case, worst_case
+from tests.course.scenes import draw, ends
 
 
 @pytest.fixture(scope="module")
@@ -147,30 +145,6 @@ def test_a_run_has_collapsed_where_it_misclassifies_more_than_a_tenth_of_its_tra
 
 
 # ---- what their pictures say -----------------------------------------------------------------------------------------
-
-
-def ends(scene):
-    """Every combination of the first and the last value of each control."""
-    values = [(choices(control)[0], choices(control)[-1]) for control in scene.controls.values()]
-    return [dict(zip(scene.controls, state, strict=True)) for state in itertools.product(*values)]
-
-
-def draw(scene, **values):
-    """Draw a state; all its words lie inside the picture, and no two on each other. Returns the text of the picture."""
-    fig = scene.picture.fig
-    scene.still(**values)
-    renderer = fig.canvas.get_renderer()
-    labels = [axis.label for ax in fig.axes if ax.axison for axis in (ax.xaxis, ax.yaxis)]
-    words = [*fig.texts, *labels, *(text for ax in fig.axes for text in ax.texts)]
-    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in words if t.get_visible() and t.get_text()]
-    for text, box in boxes:
-        assert 0 <= box.x0 < box.x1 <= fig.bbox.x1, (values, text)
-        assert 0 <= box.y0 < box.y1 <= fig.bbox.y1, (values, text)
-    for (text, box), (other, place) in itertools.combinations(boxes, 2):
-        across = min(box.x1, place.x1) - max(box.x0, place.x0)
-        down = min(box.y1, place.y1) - max(box.y0, place.y0)
-        assert min(across, down) <= 2, (values, text, other)
-    return html.unescape(re.search(r'alt="([^"]*)"', scene.still(**values).data)[1])
 
 
 def test_the_loss_within_rho_is_told_for_both_networks(losses):
