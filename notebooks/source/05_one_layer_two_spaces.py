@@ -391,7 +391,7 @@ lesson.bet_on_the_batch.ask()
 
 # %% [markdown]
 # **Move.** Each dot is an example, with two features and a gradient drawn at random (Gaussian, each number by itself).
-# Grey: the perturbation that it would get alone. Blue or orange: what it gets from the batch. (At most 16 are drawn.)
+# Grey: the perturbation that it would get alone. Blue or purple: what it gets from the batch. (At most 16 are drawn.)
 # `similarity` is the cosine between any two inputs, all of equal length. The right picture gives the mean over 100
 # draws.
 

@@ -322,7 +322,7 @@ proof
 # **Explain.**
 #
 # - **An attack that fails proves nothing.** At eps = 0.5 the one-step attack does not break more than half of the SGD
-#   network's digits, PGD leaves less than half. The digits are the same and so is the network. The blue curve does not
+#   network's digits, PGD leaves less than half. The digits are the same and so is the network. The black curve does not
 #   care who attacks.
 # - **The gap is ignorance.** Neither this attack nor this proof says what is in it.
 # - **A certificate rates its own method, too.** SAM's network withstands the attacks better than SGD's, and its

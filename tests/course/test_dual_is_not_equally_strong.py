@@ -7,24 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, solutions
+from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.course.lessons.dual_is_not_equally_strong import exercises as lesson
 from samlib.course.widgets import question
 from samlib.duality import dz_between
-
-
-def check(exercise, answer, status, *words):
-    verdict = exercise.check(answer)
-    assert verdict.status == status, verdict
-    for word in words:
-        assert word in verdict.message, verdict
-
-
-def solved(name, wanted):
-    space = {"torch": torch, "F": F}
-    exec(solutions()[name], space)
-    return space[wanted]
-
+from tests.course.answers import check, solved
 
 # ---- each in its own unit --------------------------------------------------------------------------------------------
 
@@ -169,7 +156,7 @@ def with_itself(W, b, x, y):
 @pytest.mark.parametrize(
     ("radius", "words"),
     [
-        (no_clamp, ("misread", "return 0")),
+        (no_clamp, ("misclassified", "return 0")),
         (runner_up, ("runner-up",)),
         (of_all(lambda gap, slope, W: gap.amin(1)), ("gaps of logits",)),
         (of_all(lambda gap, slope, W: (gap / W.norm(dim=1)).amin(1)), ("Divided by ‖W_j‖",)),

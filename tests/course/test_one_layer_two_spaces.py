@@ -10,23 +10,11 @@ import torch
 import torch.nn.functional as F
 
 import samlib
-from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, solutions
+from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.course.lessons.one_layer_two_spaces import exercises as lesson
 from samlib.course.widgets import question
 from samlib.duality import at_layer, dz_by_input, dz_by_weights
-
-
-def check(exercise, answer, status, *words):
-    verdict = exercise.check(answer)
-    assert verdict.status == status, verdict
-    for word in words:
-        assert word in verdict.message, verdict
-
-
-def solved(name, wanted, **space):
-    space = {"torch": torch, "F": F, "math": math, **space}
-    exec(solutions()[name], space)
-    return space[wanted]
+from tests.course.answers import check, solved
 
 
 def layer(kappa, angle):
@@ -55,7 +43,7 @@ def test_the_widest_angle_is_the_one_that_the_hint_says():
 @pytest.mark.parametrize(
     "answer",
     [
-        solved("one_layer_two_spaces/steps", "two_layers", layer=layer),
+        solved("one_layer_two_spaces/steps", "two_layers", layer=layer, math=math),
         {"same way": layer(5, 0), "apart": layer(4, 75)},
         {"same way": layer(50, 90).float(), "apart": layer(3.9, -75)},
         {"same way": (3 * layer(7, 180)).tolist(), "apart": layer(4, 105).numpy()},

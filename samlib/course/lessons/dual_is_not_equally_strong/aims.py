@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samlib.course import plots, style, widgets
+from samlib.course import style, widgets
+from samlib.course.lessons.dual_is_not_equally_strong.pictures import FamilyPicture
 from samlib.duality import at_layer, dz_between
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -37,7 +38,7 @@ def members(net: nn.Sequential, x: Tensor, y: Tensor) -> dict[tuple[float, str],
     length = pixels[1.0].norm(dim=1, keepdim=True)
     for alpha, dx in pixels.items():
         for unit, change in zip(UNITS, (dx, length * F.normalize(dx, dim=1)), strict=True):
-            logits = net[3:](net.fc1(flat + change))
+            logits = net[2:](flat + change)  # all but normalize and flatten
             found[alpha, unit] = Member(change, logits.argmax(1), float(F.cross_entropy(logits, y)))
     return found
 
@@ -48,41 +49,22 @@ def family(nets: Mapping[str, nn.Sequential], x: Tensor, y: Tensor) -> widgets.L
     chosen = [int((y == digit).nonzero()[3]) for digit in range(10)]
     found = {name: members(net, x, y) for name, net in nets.items()}
     digits = x.flatten(1)[chosen]
-    figure = widgets.figure(8.4, 3.9)
-    tiles = plots.Mosaic(figure.add_axes((0.025, 0.0, 0.45, 0.98)), 2, 3)
-    looks = dict(zip(UNITS, ("blue", "orange"), strict=True))
-    for row, (unit, look) in enumerate(looks.items()):
-        colour = plots.STYLES[look]["color"]
-        tiles.image.axes.text(
-            -1, 14 * row + 10, unit, rotation=90, ha="center", va="center", fontsize=8.5, color=colour
-        )
-    curves = plots.Curves(
-        figure.add_axes((0.54, 0.13, 0.45, 0.79)), looks, "alpha: 0 is SAM's kick, 1 the attack's", "mean loss"
-    )
     highest = max(member.loss for of_net in found.values() for member in of_net.values())
-    curves.ax.set(ylim=(0, 1.2 * highest), xlim=(-0.08, 2.08))
-    curves.ax.legend(loc="upper right", frameon=False, fontsize=9)
+    picture = FamilyPicture(style.figure(3.44), ALPHAS, UNITS, highest)
 
     def draw(alpha: float, digit: int, network: str) -> str:
-        picture, said = lambda v: v.view(8, 8).numpy(), []
-        for row, unit in enumerate(UNITS):
+        said = []
+        for unit in UNITS:
             member = found[network][alpha, unit]
-            dx, read = member.dx[chosen[digit]], int(member.classes[chosen[digit]])
-            verdict = f"read as {read} {'✓' if read == digit else '✗'}"
-            tiles.show(
-                {
-                    (row, 0): (plots.grey(picture(digits[digit])), f"digit {digit}", "black"),
-                    (row, 1): (plots.signed(picture(dx), 0.3), f"kick, {dx.norm():.2f} long", "black"),
-                    (row, 2): (
-                        plots.grey(picture(digits[digit] + dx)),
-                        verdict,
-                        "#00664b" if read == digit else plots.RED,
-                    ),
-                }
-            )
+            dx, predicted = member.dx[chosen[digit]], int(member.classes[chosen[digit]])
+            wrong = predicted != digit
+            clean, change = (values.view(8, 8).numpy() for values in (digits[digit], dx))
+            words = f"digit {digit}", f"{dx.norm():.2f} long", f"says {predicted} {'✗' if wrong else '✓'}"
+            picture.show_digit(unit, clean, change, *words, wrong=wrong)
+            verdict = f"classified as {predicted} {'✗' if wrong else '✓'}"
             said.append(f"{unit}: {dx.norm():.2f} long in pixels, {verdict}, mean loss {member.loss:.2f}")
         losses = {unit: [found[network][a, unit].loss for a in ALPHAS] for unit in UNITS}
-        curves.show(ALPHAS, losses, alpha, f"{network} network")
+        picture.show_losses(losses, alpha, "Each is the best in its own unit", f"{network} network, all digits")
         return f"alpha {alpha:g}, digit {digit}, {network}: {'; '.join(said)}."
 
     controls = {
@@ -90,4 +72,4 @@ def family(nets: Mapping[str, nn.Sequential], x: Tensor, y: Tensor) -> widgets.L
         "digit": widgets.choice_slider("digit", range(10), 8),
         "network": widgets.toggle("network trained with", list(nets), "SGD"),
     }
-    return widgets.live(figure, draw, controls)
+    return widgets.live(picture.fig, draw, controls)

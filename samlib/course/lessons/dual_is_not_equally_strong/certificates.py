@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from IPython.display import HTML
 
-from samlib.course import plots, style, widgets
+from samlib.course import style, widgets
+from samlib.course.lessons.dual_is_not_equally_strong.pictures import Undecided
 
 Shares = Mapping[str, Sequence[float]]
 
@@ -21,16 +22,15 @@ def proof(eps: Sequence[float], proved: Shares, robust: Mapping[str, Shares]) ->
         proved: {network: share that is proved robust at each eps, in percent}.
         robust: {network: {attack: share that the attack does not break, in percent}}.
     """
-    figure = widgets.figure(8.4, 3.7)
-    certified = plots.Certified(figure, np.asarray(eps))
+    picture = Undecided(style.figure(3.5), eps)
     radii, attacks = tuple(eps), list(next(iter(robust.values())))
 
     def draw(eps: float, network: str, attack: str) -> str:
         at, below, above = radii.index(eps), np.array(proved[network]), np.array(robust[network][attack])
-        certified.show(below, above, at, f"{network}; attack: {attack}")
+        picture.show(below, above, at, "Between proof and attack", f"{network} network; attack: {attack}")
         return (
-            f"{network}, eps {eps:g}, attack {attack}: {below[at]:.0f} % proved safe, "
-            f"{above[at] - below[at]:.0f} % undecided, {100 - above[at]:.0f} % misread or broken."
+            f"{network}, eps {eps:g}, attack {attack}: {below[at]:.0f} % proved, "
+            f"{above[at] - below[at]:.0f} % undecided, {100 - above[at]:.0f} % misclassified or broken."
         )
 
     controls = {
@@ -38,15 +38,14 @@ def proof(eps: Sequence[float], proved: Shares, robust: Mapping[str, Shares]) ->
         "network": widgets.toggle("network", list(robust), "SGD"),
         "attack": widgets.toggle("attack", attacks, attacks[0]),
     }
-    return widgets.live(figure, draw, controls)
+    return widgets.live(picture.fig, draw, controls)
 
 
 @style.look()
 def exact_proof(eps: Sequence[float], proved: Sequence[float], robust: Sequence[float]) -> HTML:
     """The same for the linear network with its exact radius, as a still picture."""
-    figure = widgets.figure(8.4, 3.7)
-    pair = plots.Certified(figure, np.asarray(eps))
-    pair.show(np.array(proved), np.array(robust), 5, "linear network, exact radius; attack: PGD, 40 steps")
-    return widgets.still(
-        figure, "For the linear network the exact certificate and the attack nearly meet at every eps."
-    )
+    picture = Undecided(style.figure(3.5), eps)
+    said = "linear network, exact radius; attack: PGD, 40 steps"
+    picture.show(np.array(proved), np.array(robust), 5, "Between proof and attack", said)
+    alt = "For the linear network the exact certificate and the attack nearly meet at every eps."
+    return widgets.still(picture.fig, alt)

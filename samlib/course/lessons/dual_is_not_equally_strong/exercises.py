@@ -75,13 +75,14 @@ def _wrong_steepness(in_features: float, in_pixels: float, weight: Tensor, g: Te
 steepness = Exercise(
     "dual_is_not_equally_strong/steepness",
     _judge_steepness,
-    "For any layer and any g: per length in the features alpha = 0 is the best, with a rise of ‖g‖, and per length in the pixels "
-    "alpha = 1, with ‖Wᵀ g‖. Everything between is a compromise, and beyond 1 it is worse in both. Which of them is the stronger "
-    "attack is a question of the unit, not of the direction.",
+    "For any layer and any g: per length in the features alpha = 0 is the best, with a rise of ‖g‖, and per length in "
+    "the pixels alpha = 1, with ‖Wᵀ g‖. Everything between is a compromise, and beyond 1 it is worse in both. Which "
+    "of them is the stronger attack is a question of the unit, not of the direction.",
     [
         "The rise of the loss is ⟨g, dz⟩, to first order. Take any length of dz, and divide by it at the end.",
         "With W = U diag(σ) Vᵀ, (W Wᵀ)^alpha g is U (σ^(2 alpha) · Uᵀ g). The shortest dx with W dx = dz is W⁺ dz.",
-        "dz = U @ (sigma ** (2 * alpha) * (U.T @ g)), dx = torch.linalg.pinv(W) @ dz; then g @ dz over the length of each.",
+        "dz = U @ (sigma ** (2 * alpha) * (U.T @ g)), dx = torch.linalg.pinv(W) @ dz; then g @ dz over the length of "
+        "each.",
     ],
 )
 
@@ -90,7 +91,7 @@ steepness = Exercise(
 
 
 def exact_radius(weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """How far, in l_2, the nearest input lies that a linear classifier reads as another class; 0 where x is misread, (n,).
+    """How far, in l_2, the nearest input of another class lies, for a linear classifier; 0 where x is misclassified, (n,).
 
     weight (c, d), bias (c,), x (n, d), y (n,). Class j ties with y on a plane with the normal W_y - W_j.
     """
@@ -108,7 +109,7 @@ def _judge_radius(radius: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> st
     weight, bias, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((5, 7), (5,), (40, 7)))
     weight *= torch.tensor([0.3, 3.0, 1.0, 1.0, 0.6], dtype=torch.float64)[:, None]  # the nearest is not the runner-up
     y = (x @ weight.T + bias).argmax(1)
-    y[::8] = (y[::8] + 1) % 5  # some are misread
+    y[::8] = (y[::8] + 1) % 5  # some are misclassified
     answer = attempted(radius(weight.clone(), bias.clone(), x.clone(), y.clone()))
     answer = torch.as_tensor(answer, dtype=torch.float64)
     if answer.shape != y.shape:
@@ -125,7 +126,10 @@ def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Te
         return "Some radii are not a number: is the right class compared with itself, 0 / 0?"
     read, logits = right > 0, x @ weight.T + bias
     if torch.allclose(answer[read], right[read]):
-        return f"Right where the input is read correctly. Where it is misread, no radius is safe: return 0, not {float(answer[~read][0]):.3f}."
+        return (
+            "Right where the input is classified correctly. Where it is misclassified, no radius is safe: return 0, "
+            f"not {float(answer[~read][0]):.3f}."
+        )
     if not answer.any():
         return "All radii are 0: was the right class compared with itself?"
     gaps = (logits.gather(1, y[:, None]) - logits).scatter(1, y[:, None], torch.inf)
@@ -133,7 +137,8 @@ def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Te
     no_bias = exact_radius(weight, torch.zeros_like(bias), x, y)
     runner_up = (gaps / normals).gather(1, gaps.argmin(1, keepdim=True))[:, 0]
     symptoms = {
-        "You looked at the runner-up only. The class with the second largest logit need not be the nearest: a class further "
+        "You looked at the runner-up only. The class with the second largest logit need not be the nearest: a class "
+        "further "
         "behind may have a steeper gap. Take the smallest ratio over all wrong classes.": runner_up,
         "Those would be right if b were 0: the scores are W x + b.": no_bias,
         "Those are gaps of logits. A gap closes by at most ‖W_y − W_j‖ for a change of length 1: divide by it.": gaps.amin(
@@ -143,33 +148,39 @@ def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Te
             gaps / weight.norm(dim=1)
         ).amin(1),
         "Divided by ‖W_y − W_j‖ squared; a distance is the gap over the slope.": (gaps / normals**2).amin(1),
-        "That is a valid certificate, but not the best one: it divides by √2 times the largest singular value of W, for all "
+        "That is a valid certificate, but not the best one: it divides by √2 times the largest singular value of W, "
+        "for all "
         "directions alike. Use the slope of each gap itself.": gaps.amin(1)
         / (2**0.5 * torch.linalg.matrix_norm(weight, 2)),
-        "That is half of it. Half belongs to a Lipschitz bound of each logit by itself; here the gap's own slope is known.": right
-        / 2,
+        "That is half of it. Half belongs to a Lipschitz bound of each logit by itself; here the gap's own slope is "
+        "known.": right / 2,
     }
     for said, wrong in symptoms.items():
         if torch.allclose(answer[read], wrong[read]):
             return said
     worst = int(((answer - right).abs() * read).argmax())
     kind = (
-        "too large: within it lies an input that is read as another class"
+        "too large: within it lies an input that is classified otherwise"
         if answer[worst] > right[worst]
         else "a valid certificate if it never exceeds the distance, but not the largest"
     )
-    return f"For one input you certify {float(answer[worst]):.3f} where the distance to the nearest other class is {float(right[worst]):.3f}: {kind}."
+    return (
+        f"For one input you certify {float(answer[worst]):.3f} where the distance to the nearest other class is "
+        f"{float(right[worst]):.3f}: {kind}."
+    )
 
 
 radius = Exercise(
     "dual_is_not_equally_strong/radius",
     _judge_radius,
-    "A proof, and an exact one: at this distance there is an input on the border, and below it there is none. In the picture below "
-    "it takes nearly all of the gap away.",
+    "A proof, and an exact one: at this distance there is an input on the border, and below it there is none. In the "
+    "picture below it takes nearly all of the gap away.",
     [
-        "Class j wins where logit_y − logit_j falls to 0. That gap is linear in x. How fast can it fall for a change of length 1?",
+        "Class j wins where logit_y − logit_j falls to 0. That gap is linear in x. How fast can it fall for a change "
+        "of length 1?",
         "By ‖W_y − W_j‖ at most. So it takes gap_j / ‖W_y − W_j‖, and an attacker may choose the j.",
-        "For each wrong class gap_j / ‖W_y − W_j‖, the smallest of them, clamped at 0. Leave the right class out: there it is 0 / 0.",
+        "For each wrong class gap_j / ‖W_y − W_j‖, the smallest of them, clamped at 0. Leave the right class out: "
+        "there it is 0 / 0.",
     ],
 )
 
@@ -177,22 +188,27 @@ radius = Exercise(
 # --- the predictions --------------------------------------------------------------------------------------------------
 
 bet_on_alpha = Question(
-    "Two kicks of the same digit, equally long <i>in the features</i>: SAM's, and the attack's. Which raises the loss more?",
+    "Two perturbations of the same digit, equally long <i>in the features</i>: SAM's, and the attack's. Which raises "
+    "the loss more?",
     {
         "the attack's": "It is the steepest for its length in pixels. Measured in features it is not the steepest.",
         "SAM's": "Its direction is g itself, the steepest in the features. Measured in pixels it is a poor one.",
-        "both the same: they are dual": "Dual means that one can be written as the other. It does not make them equal, nor equally strong.",
+        "both the same: they are dual": "Dual means that one can be written as the other. It does not make them "
+        "equal, nor equally strong.",
     },
     correct="SAM's",
 )
 
 bet_on_the_training = Question(
-    "Train with SAM's aim (alpha = 0), with the attack's aim (alpha = 1), and by adversarial training (AT), each with the length that suits it. "
-    "Robust accuracy at l_inf 0.125 …",
+    "Train with SAM's direction (alpha = 0), with the attack's (alpha = 1), and by adversarial training (AT), each "
+    "with the length that suits it. Robust accuracy at l_inf 0.125 …",
     {
-        "all three come out alike: they are dual": "Dual is not equally strong. The identity translates one kick; it says nothing of length, unit or ball.",
-        "alpha = 1 beats alpha = 0, and AT in l_inf beats both": "The attack's aim is worth much, and it is not all: AT also knows how far to go, and in which ball.",
-        "alpha = 1 is as good as AT in l_inf: it has the same aim": "It has the aim of an l_2 attack. Its length is counted in features, and it is tested in another ball.",
+        "all three come out alike: they are dual": "Dual is not equally strong. The identity translates one "
+        "perturbation; it says nothing of length, unit or ball.",
+        "alpha = 1 beats alpha = 0, and AT in l_inf beats both": "The attack's direction is worth much, and it is not "
+        "all: AT also knows how far to go, and in which ball.",
+        "alpha = 1 is as good as AT in l_inf: it has the same direction": "It has the direction of an l_2 attack. Its "
+        "length is counted in features, and it is tested in another ball.",
     },
     correct="alpha = 1 beats alpha = 0, and AT in l_inf beats both",
 )
@@ -200,9 +216,12 @@ bet_on_the_training = Question(
 bet_on_the_proof = Question(
     "Five attacks of 40 steps each fail on a digit at eps = 0.5. What has been proved?",
     {
-        "that no change of length 0.5 makes the network err on it": "Nobody has looked at all of them. An attack looks at a few hundred.",
-        "nothing": "A stronger attack may find tomorrow what these missed. A proof needs a bound on everything that could happen.",
-        "that it is safe against these five kinds of attack, from any start": "Not even that: another random start may end elsewhere.",
+        "that no change of length 0.5 makes the network err on it": "Nobody has looked at all of them. An attack "
+        "looks at a few hundred.",
+        "nothing": "A stronger attack may find tomorrow what these missed. A proof needs a bound on everything that "
+        "could happen.",
+        "that it is safe against these five kinds of attack, from any start": "Not even that: another random start "
+        "may end elsewhere.",
     },
     correct="nothing",
 )
@@ -211,31 +230,35 @@ recall_strength = Question(
     "“SAM and adversarial training are dual, so they are equally strong.” Which part of it survives this lesson?",
     {
         "all of it": "The sandwich has two radii, and they differ by the condition number of the layer.",
-        "in one layer, each kick of the one is a kick of the other; nothing is said about strength": "That is the theorem. Strength depends on length, on aim, and on how often one looks again.",
+        "in one layer, each perturbation of the one is one of the other; nothing is said about strength": "That is "
+        "the theorem. Strength depends on length, on direction, and on the number of steps.",
         "nothing": "The translation is exact, for every network, as long as the layer has full row rank.",
     },
-    correct="in one layer, each kick of the one is a kick of the other; nothing is said about strength",
+    correct="in one layer, each perturbation of the one is one of the other; nothing is said about strength",
 )
 
 recall_certificate = Question(
     "Network A has the larger certified share, network B the larger share that no attack breaks. Which is more robust?",
     {
-        "A: a proof counts, an attack does not": "A's proof is a lower bound. B may be better, and its bound merely looser.",
+        "A: a proof counts, an attack does not": "A's proof is a lower bound. B may be better, and its bound merely "
+        "looser.",
         "B: what counts is what attackers achieve": "What these attackers achieve. Another one may break more.",
-        "the two numbers do not say": "True robustness lies between the two numbers of each network, and the intervals overlap.",
+        "the two numbers do not say": "True robustness lies between the two numbers of each network, and the "
+        "intervals overlap.",
     },
     correct="the two numbers do not say",
 )
 
 recall_outgrown = Question(
-    "A network is trained on feature perturbations of length 0.8 ‖x‖, in the attack's direction. How long are they in pixels "
-    "at the end?",
+    "A network is trained on feature perturbations of length 0.8 ‖x‖, in the attack's direction. How long are they in "
+    "pixels at the end?",
     {
-        "as long as at the start: r is fixed": "r is a length in the features. Training changes the layer that turns it into pixels.",
-        "much shorter: the first layer has grown": "A layer with large singular values makes the same length in features out of a small "
-        "change of the picture. No eps in pixels can be outgrown like that.",
-        "much longer: the network has become more robust": "It has, and yet the perturbations are shorter: what is fixed is their length "
-        "in features.",
+        "as long as at the start: r is fixed": "r is a length in the features. Training changes the layer that turns "
+        "it into pixels.",
+        "much shorter: the first layer has grown": "A layer with large singular values makes the same length in "
+        "features out of a small change of the picture. No eps in pixels can be outgrown like that.",
+        "much longer: the network has become more robust": "It has, and yet the perturbations are shorter: what is "
+        "fixed is their length in features.",
     },
     correct="much shorter: the first layer has grown",
 )

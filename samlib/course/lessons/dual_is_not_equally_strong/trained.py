@@ -6,17 +6,19 @@ import functools
 
 import numpy as np
 
-from samlib.course import plots, results, style, widgets
+from samlib.course import results, style, widgets
+from samlib.course.lessons.dual_is_not_equally_strong.pictures import Ladder
 
+# {group: {setting: how it is named under the axis}}
 RUNGS = {
-    "grey": {"SGD": "SGD"},
-    "blue": {"batches of 128": "m=128", "batches of 8": "m=8", "alpha 0": "α=0"},
-    "green": {"alpha 0.25": "α=0.25", "alpha 0.5": "α=0.5", "alpha 0.75": "α=0.75", "alpha 1": "α=1"},
-    "orange": {
-        "AT l2, 1 step": "AT l_2\n1 step",
-        "AT l2": "AT l_2\n7 steps",
-        "AT linf, 1 step": "AT l_inf\n1 step",
-        "AT linf": "AT l_inf\n7 steps",
+    "": {"SGD": "SGD"},
+    "SAM's ascent step in the first layer": {"batches of 128": "m = 128", "batches of 8": "m = 8", "alpha 0": "α = 0"},
+    "the family": {"alpha 0.25": "α = 0.25", "alpha 0.5": "α = 0.5", "alpha 0.75": "α = 0.75", "alpha 1": "α = 1"},
+    "adversarial training": {
+        "AT l2, 1 step": "l_2\n1 step",
+        "AT l2": "l_2\n7 steps",
+        "AT linf, 1 step": "l_inf\n1 step",
+        "AT linf": "l_inf\n7 steps",
     },
 }
 SETTINGS = tuple(name for names in RUNGS.values() for name in names)
@@ -44,23 +46,25 @@ def runs_of(setting: str, measure: str, length: str = "chosen") -> list[float]:
 @style.look()
 def ladder() -> widgets.Live:
     """Every run of every setting, under five attacks, with r = 0.2 for all or each with its own."""
-    figure = widgets.figure(8.4, 3.6)
-    axes = figure.add_axes((0.07, 0.17, 0.92, 0.75))
-    rungs = plots.Ladder(axes, {look: list(names.values()) for look, names in RUNGS.items()}, "accuracy (%)")
-    axes.set_xlabel(
-        "SAM's climb in the first layer, in batches of m   ·   the family   ·   adversarial training", fontsize=9
-    )
-    runs = {(m, k): [runs_of(name, m, k) for name in SETTINGS] for m in MEASURES for k in ("chosen", "0.2")}
+    looks = (style.SGD, style.SAM, style.OTHER, style.AT)
+    groups = {words: (look, list(names.values())) for look, (words, names) in zip(looks, RUNGS.items(), strict=True)}
+    picture = Ladder(style.figure(3.7), groups)
+    runs = {
+        (m, k): [[100 * v for v in runs_of(name, m, k)] for name in SETTINGS]
+        for m in MEASURES
+        for k in ("chosen", "0.2")
+    }
 
     def draw(measure: str, length: str) -> str:
         of_family = "its own for each alpha" if length == "chosen" else "0.2 for every alpha"
-        rungs.show(runs[measure, length], f"{MEASURES[measure]}; length r: {of_family}")
+        title = "Accuracy (%)" if measure == "clean" else f"Robust accuracy (%), {MEASURES[measure]}"
+        picture.show(runs[measure, length], title, f"length r of the family: {of_family}")
         found = zip(SETTINGS, runs[measure, length], strict=True)
-        means = [f"{name} {100 * np.mean(values):.0f} %" for name, values in found]
+        means = [f"{name} {np.mean(values):.0f} %" for name, values in found]
         return f"Accuracy, {MEASURES[measure]}, r {of_family}, means of ten runs: {'; '.join(means)}."
 
     controls = {
         "measure": widgets.dropdown("attack: norm, eps in pixels", [(w, m) for m, w in MEASURES.items()], "linf 0.125"),
-        "length": widgets.toggle("r: length of the kick", [("its own", "chosen"), ("0.2 for all", "0.2")], "0.2"),
+        "length": widgets.toggle("r: length in features", [("its own", "chosen"), ("0.2 for all", "0.2")], "0.2"),
     }
-    return widgets.live(figure, draw, controls)
+    return widgets.live(picture.fig, draw, controls)

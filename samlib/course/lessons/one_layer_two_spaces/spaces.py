@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,13 +11,40 @@ import torch.nn.functional as F
 from IPython.display import HTML
 from torch import Tensor
 
-from samlib.course import plots, style, widgets
+from samlib.course import style, widgets
 from samlib.course.lessons.one_layer_two_spaces.exercises import GRADIENT, angle_between
+from samlib.course.lessons.one_layer_two_spaces.planes import LayersPicture, SpacesPicture
 from samlib.duality import dz_by_input, dz_by_weights, singular_range
 
-GRID = np.linspace(-1.7, 1.7, 81)
 X = torch.tensor([1.0, 0.0], dtype=torch.float64)  # of length 1, so that the ball's radius is rho
-CIRCLE = torch.from_numpy(plots.ball_outline((0.0, 0.0), 1.0, "l2")).T  # (2, 121)
+LOSSES = np.geomspace(0.02, 8, 10)  # of the level lines
+
+KAPPAS, ANGLES, RHOS = (1, 2, 4), range(0, 91, 15), (0.2, 0.3, 0.4)
+SIZES = ("same area", "inside", "around")
+
+
+@dataclass(frozen=True)
+class View:
+    """One plane, as arrays (n, 2) of its coordinates.
+
+    Args:
+        sets: {"weights" or "pixels": edge of what they reach}.
+        steps: {"weights": SAM's step, "pixels": the attack's}, (2,) each.
+        levels: lines of equal loss.
+        boundary: where the class changes.
+        wrong: an outline of where it is another one.
+    """
+
+    sets: dict[str, np.ndarray]
+    steps: dict[str, np.ndarray]
+    levels: list[np.ndarray]
+    boundary: np.ndarray
+    wrong: np.ndarray
+
+    @property
+    def apart(self) -> float:
+        """The angle between the two steps, in degrees."""
+        return angle_between(*map(torch.from_numpy, self.steps.values()))
 
 
 def layer(kappa: float, angle: float) -> Tensor:
@@ -28,7 +56,7 @@ def layer(kappa: float, angle: float) -> Tensor:
 
 
 def decision(z: Tensor) -> Tensor:
-    """A curved decision on features (..., 2): positive where the rest of the network errs; its gradient at 0 is g."""
+    """A curved decision on features (..., 2), positive where they are misclassified; its gradient at 0 is GRADIENT."""
     return 2 * z[..., 0] + z[..., 1] + 0.4 * z[..., 1] ** 2 - 1.3
 
 
@@ -37,78 +65,76 @@ def toy_loss(z: Tensor) -> Tensor:
     return F.softplus(decision(z))
 
 
-def reached(kappa: float, angle: float, rho: float, size: str) -> tuple[dict[str, tuple], float]:
-    """What weights and pixels reach, and their perturbations, in both planes; and eps.
+def level_line(value: float) -> Tensor:
+    """Where `decision` has this value: a parabola, (141, 2)."""
+    second = torch.linspace(-7, 7, 141, dtype=torch.float64)
+    return torch.stack([(value + 1.3 - second - 0.4 * second**2) / 2, second], dim=1)
 
-    `size`: eps is such that the pixels' ellipse has the area of the weights' ball ("same area"), lies just "inside" it, or
-    goes just "around" it.
-    """
-    weight = layer(kappa, angle)
+
+def radius_of_pixels(weight: Tensor, rho: float, size: str) -> float:
+    """The eps for which the pixels' ellipse has the area of the ball of radius rho, is just "inside" or "around" it."""
     low, high = singular_range(weight)
-    eps = rho / {"same area": (low * high) ** 0.5, "inside": high, "around": low}[size]
-    inverse = torch.linalg.inv(weight)
+    return rho / {"same area": (low * high) ** 0.5, "inside": high, "around": low}[size]
+
+
+def two_views(weight: Tensor, rho: float, eps: float) -> dict[str, View]:
+    """What weights within rho and pixels within eps reach, in the planes of the "pixels" and of the "features"."""
+    angle = torch.linspace(0, 2 * math.pi, 121, dtype=torch.float64)
+    circle = torch.stack([angle.cos(), angle.sin()], dim=1)
+    sets = {"weights": rho * circle, "pixels": eps * circle @ weight.T}
     steps = {"weights": dz_by_weights(GRADIENT, X, rho), "pixels": dz_by_input(weight, GRADIENT, eps)}
-    features = {"weights": rho * CIRCLE, "pixels": eps * weight @ CIRCLE}, steps
-    pixels = tuple({who: inverse @ t for who, t in part.items()} for part in features)
-    return {"features": features, "pixels": pixels}, eps
+    levels = [level_line(math.log(math.expm1(loss))) for loss in LOSSES]
+    boundary = level_line(0.0)
+    far = torch.tensor([[60.0, 7.0], [60.0, -7.0]], dtype=torch.float64)
 
+    def seen(change: Tensor) -> View:
+        """The features' plane, after a change of coordinates."""
+        maps = lambda points: (points @ change.T).numpy()  # noqa: E731
+        return View(
+            {who: maps(points) for who, points in sets.items()},
+            {who: maps(step) for who, step in steps.items()},
+            [maps(line) for line in levels],
+            maps(boundary),
+            maps(torch.cat([boundary, far])),
+        )
 
-def _backdrop() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    plane = torch.from_numpy(np.stack(np.meshgrid(GRID, GRID), axis=-1))
-    return GRID, toy_loss(plane).numpy(), decision(plane).numpy()
-
-
-def _show(spaces: plots.TwoSpaces, plane: str, parts: tuple, title: str) -> None:
-    sets, arrows = ({who: t.numpy() for who, t in part.items()} for part in parts)
-    spaces.show(plane, sets, arrows, title)
+    return {"pixels": seen(torch.linalg.inv(weight)), "features": seen(torch.eye(2, dtype=torch.float64))}
 
 
 @style.look()
 def ball_and_ellipse() -> widgets.Live:
     """Turn a layer of two pixels and two features, and see what its weights and what the pixels reach."""
-    figure = widgets.figure(8.4, 4.5)
-    left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.08, right=0.985, top=0.93, bottom=0.24, wspace=0.22)
-    spaces = plots.TwoSpaces(left, right, *_backdrop())
-    figure.legend(*right.get_legend_handles_labels(), loc="lower center", ncols=4, frameon=False, fontsize=9)
+    picture = SpacesPicture(style.figure(4.5))
 
     def draw(kappa: float, angle: float, rho: float, size: str) -> str:
-        planes, eps = reached(kappa, angle, rho, size)
-        kicks = planes["features"][1]
-        rise = {who: float(toy_loss(kick)) for who, kick in kicks.items()}
-        apart = angle_between(*kicks.values())
-        titles = {
-            "pixels": f"pixels: a ball of eps = {eps:.2f}",
-            "features": f"features: kicks {apart:.0f}° apart; loss {rise['weights']:.2f} (W), {rise['pixels']:.2f} (x)",
-        }
-        for plane, parts in planes.items():
-            _show(spaces, plane, parts, titles[plane])
+        weight = layer(kappa, angle)
+        eps = radius_of_pixels(weight, rho, size)
+        views = two_views(weight, rho, eps)
+        loss = {who: float(toy_loss(torch.from_numpy(dz))) for who, dz in views["features"].steps.items()}
+        picture.show(views, kappa, {"weights": rho, "pixels": eps}, loss)
         return (
-            f"kappa {kappa:g}, angle {angle}, rho {rho:g}, eps {eps:.2f}: kicks {apart:.0f} degrees apart, "
-            f"loss {rise['weights']:.2f} by weights, {rise['pixels']:.2f} by pixels."
+            f"kappa {kappa:g}, angle {angle}, rho {rho:g}, eps {eps:.2f}: steps {views['features'].apart:.0f} degrees "
+            f"apart, loss {loss['weights']:.2f} by weights, {loss['pixels']:.2f} by pixels."
         )
 
     controls = {
-        "kappa": widgets.choice_slider("kappa: condition number", [1, 1.5, 2, 3, 4], 1),
-        "angle": widgets.choice_slider("angle: long axis to g (°)", range(0, 91, 15), 0),
-        "rho": widgets.choice_slider("rho: radius in weight space", [0.2, 0.3, 0.4, 0.5], 0.4),
-        "size": widgets.toggle("eps: radius of the pixels", ["same area", "inside", "around"], "same area"),
+        "kappa": widgets.choice_slider("kappa: condition number of W", KAPPAS, 1),
+        "angle": widgets.choice_slider("angle: long axis to g (°)", ANGLES, 0),
+        "rho": widgets.choice_slider("rho: radius in weight space", RHOS, 0.4),
+        "size": widgets.toggle("eps: radius of the pixels", SIZES, "same area"),
     }
-    return widgets.live(figure, draw, controls)
+    return widgets.live(picture.fig, draw, controls)
 
 
 @style.look()
 def three_layers() -> HTML:
     """The features' plane for three layers, as a still picture."""
-    still = widgets.figure(8.4, 3.5)
-    for panel, (kappa, angle) in zip(still.subplots(1, 3), [(1, 0), (4, 0), (4, 75)], strict=True):
-        one = plots.TwoSpaces(None, panel, *_backdrop())
-        _show(
-            one, "features", reached(kappa, angle, 0.4, "same area")[0]["features"], f"kappa = {kappa}, angle {angle}"
-        )
-    still.legend(*panel.get_legend_handles_labels(), loc="lower center", ncols=4, frameon=False, fontsize=9)
-    still.subplots_adjust(left=0.075, right=0.99, top=0.95, bottom=0.22, wspace=0.3)
+    layers = [(1, 0), (4, 0), (4, 75)]
+    picture = LayersPicture(style.figure(3.3), len(layers))
+    for i, (kappa, angle) in enumerate(layers):
+        title = f"kappa {kappa}, angle {angle}°"
+        picture.show(i, two_views(layer(kappa, angle), 0.4, 0.4)["features"], title)
     return widgets.still(
-        still,
-        "Equal circles at kappa 1; an ellipse that reaches further along g at angle 0; kicks far apart at angle 75.",
+        picture.fig,
+        "Equal circles at kappa 1; an ellipse that reaches further along g at angle 0; steps far apart at angle 75.",
     )

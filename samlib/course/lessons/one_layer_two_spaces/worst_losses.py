@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from IPython.display import HTML
 from torch import Tensor, nn
 
-from samlib.course import plots, style, widgets
+from samlib.course import style, widgets
+from samlib.course.lessons.one_layer_two_spaces.pictures import GradientBounds, SandwichCurves
 from samlib.duality import at_layer, gradient_sandwich, loss_sandwich, singular_range
 
 SHARES = (0.0, 0.2, 0.45, 0.7, 1.0)  # t, from equal singular values to the layer's own
@@ -35,15 +36,22 @@ class Sandwiches:
     lengths: dict[int, float]
     sigmas: Tensor
 
+    def radii(self, digit: int, rho: float) -> np.ndarray:
+        """The small and the large eps, rho ‖x‖ over the largest and over the smallest singular value: (2, relatives)."""
+        drawn = torch.stack([drawn_together(self.sigmas, t)[[0, -1]] for t in SHARES], dim=1)
+        return (rho * self.lengths[digit] / drawn).numpy()
+
+
+def drawn_together(sigmas: Tensor, t: float) -> Tensor:
+    """Singular values with the same geometric mean, nearer to each other: all equal at t = 0, as they are at t = 1."""
+    mean = sigmas.log().mean().exp()
+    return mean * (sigmas / mean) ** t
+
 
 def relatives(weight: Tensor, shares: Sequence[float] = SHARES) -> list[Tensor]:
-    """Layers with the axes and the mean singular value (geometric) of `weight`, and singular values drawn together.
-
-    sigma_i becomes mean · (sigma_i / mean)^t, for each t of `shares`: at 0 all are equal, at 1 the layer is `weight`.
-    """
+    """Layers with the axes and the mean singular value (geometric) of `weight`, and singular values drawn together."""
     left, sigmas, right = torch.linalg.svd(weight, full_matrices=False)
-    mean = sigmas.log().mean().exp()
-    return [left @ torch.diag(mean * (sigmas / mean) ** t) @ right for t in shares]
+    return [left @ torch.diag(drawn_together(sigmas, t)) @ right for t in shares]
 
 
 def sandwiches(net: nn.Sequential, x: Tensor, y: Tensor) -> Sandwiches:
@@ -70,15 +78,14 @@ def sandwiches(net: nn.Sequential, x: Tensor, y: Tensor) -> Sandwiches:
 @style.look()
 def sandwich(found: Sandwiches) -> widgets.Live:
     """The three losses over the condition number of the first layer."""
-    figure = widgets.figure(8.4, 3.7)
-    names = ["pixels, eps = rho‖x‖ / largest stretch", "weights, rho", "pixels, eps = rho‖x‖ / smallest stretch"]
-    closing = plots.Closing(figure, names, "kappa, condition number of the first layer", "highest loss", 1e-3, 1e4)
+    picture = SandwichCurves(style.figure(3.66), found.kappas, 1e-3, 1e3)
 
     def draw(kappa: float, rho: float, digit: int) -> str:
         at, losses = found.kappas.index(kappa), found.losses[digit, rho]
-        labels = ["pixels (small eps)", "weights", "pixels (large eps)"]
-        closing.show(found.kappas, losses, at, f"kappa = {kappa:.3g}, rho = {rho:g}", labels)
+        small, large = found.radii(digit, rho)[:, at]
         low, middle, high = losses[:, at]
+        values = [f"eps = {small:.2f}, loss {low:.3g}", f"rho = {rho:g}, loss {middle:.3g}"]
+        picture.show(losses, at, f"digit {digit}, rho = {rho:g}", [*values, f"eps = {large:.2f}, loss {high:.3g}"])
         return (
             f"Digit {digit}, rho {rho:g}, condition number {kappa:.3g}: highest losses {low:.3g} (small eps), "
             f"{middle:.3g} (weights), {high:.3g} (large eps)."
@@ -90,28 +97,19 @@ def sandwich(found: Sandwiches) -> widgets.Live:
         "rho": widgets.choice_slider("rho: radius in weight space", RHOS, 0.1),
         "digit": widgets.toggle("digit", DIGITS, 8),
     }
-    return widgets.live(figure, draw, controls)
+    return widgets.live(picture.fig, draw, controls)
 
 
 @style.look()
 def gradients(nets: Mapping[str, nn.Sequential], x: Tensor, y: Tensor) -> HTML:
     """Each digit's two gradients, between the two lines that the first layer's singular values draw."""
-    still = widgets.figure(8.4, 3.6)
-    ends = np.array([1e-7, 90.0])
-    for panel, (name, net) in zip(still.subplots(1, 2, sharey=True), nets.items(), strict=True):
+    picture = GradientBounds(style.figure(3.52), list(nets), (1e-7, 90.0), (1e-7, 1000.0))
+    for name, net in nets.items():
         seen = at_layer(net, x, y)
         bounds = gradient_sandwich(seen.weight, seen.g, seen.x)
         low, high = singular_range(seen.weight)
-        panel.loglog(
-            bounds.upper / high, bounds.value, ".", color=plots.GREEN, markersize=3, label="one test digit each"
-        )
-        panel.loglog(ends, high * ends, color=plots.RED, linestyle=":", label=f"upper: {high:.2f} times")
-        panel.loglog(ends, low * ends, color=plots.RED, linestyle="-.", label=f"lower: {low:.2f} times")
-        panel.set(xlim=ends, ylim=(1e-7, 1000), xlabel="gradient of the weights, length", title=name)
-        panel.legend(frameon=False, loc="upper left", fontsize=9)
-        panel.grid(color="#eeeeee")
-    still.axes[0].set_ylabel("‖x‖ times gradient of the pixels")
-    still.subplots_adjust(left=0.09, right=0.99, top=0.92, bottom=0.15, wspace=0.08)
+        picture.show(name, (bounds.upper / high).numpy(), bounds.value.numpy(), low, high)
     return widgets.still(
-        still, "All test digits lie between the two lines, just below the upper one, over seven orders of magnitude."
+        picture.fig,
+        "All test digits lie between the two lines, just below the upper one, over seven orders of magnitude.",
     )

@@ -1,0 +1,243 @@
+"""Pictures of the sandwich and of a batch: nothing here computes what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from samlib.course import style
+from samlib.course.pictures import Heading, Label, Labels, axes, plain_decades, size
+from samlib.course.style import Canvas
+
+SLICES = ("pixels, small eps", "weights", "pixels, large eps")
+DOWN = style.OTHER  # of an example whose loss falls
+
+
+class SandwichCurves:
+    """Three losses in order, over something that makes them close up; and the three that belong to one place of it.
+
+    Args:
+        fig: an empty figure.
+        x: the places, on a logarithmic scale, rising.
+        low, high: range of the losses, on a logarithmic scale.
+    """
+
+    WORDS = 600  # left edge of the words, in pixels of the page
+
+    def __init__(self, fig: Canvas, x: Sequence[float], low: float, high: float) -> None:
+        self.fig, self.x, self.low = fig, x, low
+        looks = (style.AT, style.SAM, replace(style.AT, linestyle=style.NOISE.linestyle, marker="v"))
+        self.heading = Heading(fig, style.MARGIN, 20, "The slices close as kappa falls")
+        self.ax = axes(fig, 66, 38, 500, 280)
+        self.ax.set(xscale="log", yscale="log", xlim=(0.93, 1.07 * x[-1]), ylim=(low, high))
+        plain_decades(self.ax.yaxis)
+        self.ax.set_xticks(x, [f"{value:.3g}" for value in x])
+        self.ax.minorticks_off()
+        self.ax.grid(axis="y")
+        self.ax.set(xlabel="kappa, condition number of the first layer", ylabel="worst loss found")
+        self.between = self.ax.fill_between(x, low, low, color=style.SHADE, zorder=0)
+        self.here = self.ax.axvline(1, color=style.EDGE, linewidth=1)
+        self.curves = [self.ax.plot([], [], **look.line(marker=look.marker))[0] for look in looks]
+        self.dots = [
+            self.ax.plot([], [], **look.marks(markersize=10, markeredgecolor=style.PAPER))[0] for look in looks
+        ]
+        words: dict[str, Any] = {"transform": None, "va": "center"}
+        self.names = [
+            self.ax.text(0, 0, name, color=look.dark, fontweight="bold", **words)
+            for name, look in zip(SLICES, looks, strict=True)
+        ]
+        self.values = [self.ax.text(0, 0, "", color=style.QUIET, **words) for _ in SLICES]
+        self.leaders = [
+            self.ax.plot([], [], transform=None, color=look.color, linewidth=0.8, clip_on=False)[0] for look in looks
+        ]
+        fig.moving = [self.between, self.here, *self.curves, *self.leaders, *self.dots, *self.names, *self.values]
+        fig.moving += self.heading.artists
+
+    def show(self, curves: np.ndarray, at: int, said: str, values: Sequence[str]) -> None:
+        """Curves (3, places), lowest first; the words say what the three are at place number `at`."""
+        shown = np.maximum(curves, self.low)
+        edge = [np.column_stack([self.x, shown[0]]), np.column_stack([self.x, shown[2]])[::-1]]
+        self.between.set_verts([np.concatenate(edge)])
+        self.here.set_xdata([self.x[at]] * 2)
+        self.heading.show(self.heading.title.get_text(), said)
+        fine, last = style.DPI / style.SHOWN, -np.inf
+        right = self.ax.get_window_extent().x1 / fine
+        for i in range(len(SLICES)):
+            self.curves[i].set_data(self.x, shown[i])
+            self.dots[i].set_data([self.x[at]], [shown[i, at]])
+            x, y = self.ax.transData.transform((self.x[at], shown[i, at])) / fine
+            last = max(y, last + 40)  # words that would overlap stand above one another
+            way = np.array([(x, y), (right, y), (self.WORDS - 6, last)])
+            self.leaders[i].set_data(*(fine * way.T))
+            self.names[i].set_position((self.WORDS * fine, (last + 8) * fine))
+            self.values[i].set_position((self.WORDS * fine, (last - 8) * fine))
+            self.values[i].set_text(values[i])
+
+
+class GradientBounds:
+    """One dot for each digit, between two lines through the origin, for several networks.
+
+    Args:
+        fig: an empty figure.
+        networks: their names, at most two.
+        ends: range of the horizontal axis; `heights` that of the vertical one. Both are logarithmic.
+    """
+
+    def __init__(
+        self, fig: Canvas, networks: Sequence[str], ends: tuple[float, float], heights: tuple[float, float]
+    ) -> None:
+        self.fig, self.ends, self.axes = fig, np.array(ends), dict[str, Axes]()
+        for i, name in enumerate(networks):
+            left = 62 + 398 * i
+            Heading(fig, left, 20, f"{name} network", "each dot a test digit")
+            ax = self.axes[name] = axes(fig, left, 34, 364, 270)
+            ax.set(xscale="log", yscale="log", xlim=ends, ylim=heights, facecolor=style.SHADE)
+            ax.set_xlabel("length of the gradient of the weights")
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_locator(FixedLocator([10.0**k for k in range(-7, 4, 2)]))
+                axis.set_minor_locator(NullLocator())
+            ax.tick_params(labelleft=not i)
+            if not i:
+                ax.set_ylabel("‖x‖ times length of the gradient of the pixels")
+
+    def show(self, name: str, x: np.ndarray, y: np.ndarray, low: float, high: float) -> None:
+        """Dots (n,), (n,) of a network, and the factors of the two lines."""
+        ax, ends = self.axes[name], self.ends
+        ax.fill_between(ends, low * ends, high * ends, color=style.PAPER, zorder=0)
+        ax.plot(x, y, ".", color=style.of(name).color, markersize=3, alpha=0.6)
+        for factor in (low, high):
+            ax.plot(ends, factor * ends, color=style.INK, linewidth=1.2)
+        along = np.geomspace(ends[0], ends[1], 60)
+        labels = [
+            Label(f"{words} {factor:.2f} times", np.column_stack([along, factor * along])[24:48], bold=False)
+            for words, factor in (("at most $\\sigma_{\\max}$ =", high), ("at least $\\sigma_{\\min}$ =", low))
+        ]
+        fine = [np.column_stack([along, factor * along]) for factor in (low, high)]
+        Labels(ax).show(labels, [*fine, *np.stack([x, y], axis=1)[:, None]])
+
+
+class BatchArrows:
+    """What one ascent step for all does to each example of a batch, beside what it would get alone.
+
+    Args:
+        ax: the axes.
+        rows: how many rows, and as many columns, of examples there are at most. What one gets alone is 1 long.
+    """
+
+    def __init__(self, ax: Axes, rows: int) -> None:
+        down, across = np.divmod(np.arange(rows**2), rows)
+        self.ax, self.places = ax, 2.1 * np.stack([across, -down], axis=1)
+        ax.set_axis_off()
+        low, high = self.places.min(0) - 1.2, self.places.max(0) + 1.2
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "xy"}
+        look |= {"headwidth": 3.5, "headlength": 3.5, "headaxislength": 3.5, "minlength": 0}
+        nothing = np.full(len(self.places), np.nan)
+        colors = {"alone": style.EDGE, "up": style.SAM.color, "down": DOWN.color}
+        self.arrows = {
+            name: ax.quiver(
+                *self.places.T, nothing, nothing, color=color, width=0.05 if name == "alone" else 0.08, **look
+            )
+            for name, color in colors.items()
+        }
+        (self.crosses,) = ax.plot([], [], "x", color=DOWN.color, markersize=9, markeredgewidth=2)
+        (self.dots,) = ax.plot([], [], "o", color=style.INK, markersize=4)
+
+    @property
+    def artists(self) -> list[Artist]:
+        """Everything that moves."""
+        return [*self.arrows.values(), self.crosses, self.dots]
+
+    def show(self, alone: np.ndarray, gets: np.ndarray, falls: np.ndarray) -> None:
+        """Arrows (b, 2) for b examples, and which of them go downhill, (b,): those stand on a cross."""
+        b = len(alone)
+        for name, arrows, chosen in (("alone", alone, falls | True), ("up", gets, ~falls), ("down", gets, falls)):
+            shown = np.full((len(self.places), 2), np.nan)
+            shown[:b][chosen] = arrows[chosen]
+            self.arrows[name].set_UVC(*shown.T)
+        self.dots.set_data(*self.places[:b].T)
+        self.crosses.set_data(*self.places[:b][falls].T)
+
+
+def size_axis(ax: Axes, sizes: Sequence[int]) -> None:
+    """A horizontal axis of batch sizes, and a vertical one of percent."""
+    ax.set(xscale="log", xlim=(0.9 * sizes[0], 1.12 * sizes[-1]), ylim=(-3, 106), yticks=range(0, 101, 25))
+    ax.set_xticks(sizes, map(str, sizes))
+    ax.minorticks_off()
+    ax.grid(axis="y")
+    ax.set_xlabel("batch size B")
+
+
+class BatchPicture:
+    """One batch on the left; on the right, over the batch size, how long the perturbations are and how many go down."""
+
+    def __init__(self, fig: Canvas, sizes: Sequence[int]) -> None:
+        self.fig, self.sizes = fig, sizes
+        across, down = size(fig)
+        self.left, self.right = Heading(fig, style.MARGIN, 20), Heading(fig, 450, 20)
+        self.arrows = BatchArrows(axes(fig, 20, 30, 340, 340), 4)
+        words = (
+            ("what it would get alone", style.QUIET),
+            ("its loss rises", style.SAM.dark),
+            ("its loss falls", DOWN.dark),
+        )
+        for left, (text, color) in zip((24, 194, 288), words, strict=True):
+            fig.text(left / across, 1 - 392 / down, text, color=color)
+        self.ax = axes(fig, 470, 44, 350, 306)
+        size_axis(self.ax, sizes)
+        self.ax.set_ylabel("percent")
+        self.here = self.ax.axvline(1, color=style.EDGE, linewidth=1)
+        self.looks = {"length": (style.SAM, "of what it would get alone"), "downhill": (DOWN, "share of the examples")}
+        self.lines = {
+            name: self.ax.plot([], [], **look.line(marker=look.marker))[0] for name, (look, _) in self.looks.items()
+        }
+        self.labels = Labels(self.ax)
+
+    def show_batch(self, alone: np.ndarray, gets: np.ndarray, falls: np.ndarray, title: str, said: str) -> None:
+        """At most 16 examples, as `BatchArrows` wants them."""
+        self.arrows.show(alone, gets, falls)
+        self.left.show(title, said)
+
+    def show_curves(self, values: Mapping[str, np.ndarray], at: int, title: str, said: str) -> None:
+        """{"length" and "downhill": (sizes,), in percent}; the line stands at batch size number `at`."""
+        self.right.show(title, said)
+        self.here.set_xdata([self.sizes[at]] * 2)
+        points = {name: np.column_stack([self.sizes, found]) for name, found in values.items()}
+        for name, line in points.items():
+            self.lines[name].set_data(*line.T)
+        upright = np.array([[self.sizes[at], -3], [self.sizes[at], 106]])
+        labels = [Label(name, points[name], look, words) for name, (look, words) in self.looks.items()]
+        self.labels.show(labels, [*points.values(), upright])
+        moving = [*self.arrows.artists, *self.left.artists, *self.right.artists]
+        self.fig.moving = [*moving, self.here, *self.lines.values(), *self.labels.artists]
+
+
+class DilutionPicture:
+    """Two measures over the batch size: drawn batches of several similarities, and batches of digits."""
+
+    DASHES = (style.NOISE.linestyle, (0, (4, 2)), "-")
+
+    def __init__(self, fig: Canvas, sizes: Sequence[int], titles: Sequence[tuple[str, str]]) -> None:
+        self.fig, self.axes = fig, list[Axes]()
+        for i, (title, said) in enumerate(titles):
+            left = 52 + 410 * i
+            Heading(fig, left - 34, 20, title, said)
+            self.axes.append(axes(fig, left, 34, 360, 240))
+            size_axis(self.axes[-1], sizes)
+            self.axes[-1].set_ylabel("percent")
+
+    def show(self, i: int, drawn: Mapping[str, np.ndarray], digits: np.ndarray) -> None:
+        """In panel i: {similarity in words: (n, 2)}, and the digits' points (k, 2)."""
+        ax = self.axes[i]
+        for line, dashes in zip(drawn.values(), self.DASHES, strict=True):
+            ax.plot(*line.T, color=style.QUIET, linestyle=dashes, linewidth=1.4)
+        ax.plot(*digits.T, **style.SAM.line(marker=style.SAM.marker))
+        labels = [Label("training digits", digits, style.SAM, "SGD network")]
+        labels += [Label(words, line, bold=False) for words, line in drawn.items()]
+        Labels(ax).show(labels, [*drawn.values(), digits])

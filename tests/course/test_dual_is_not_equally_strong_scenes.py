@@ -1,0 +1,116 @@
+"""Lesson 06: what its scenes compute, and what their pictures say in words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import samlib
+from samlib.course.lessons import dual_is_not_equally_strong as lesson
+from samlib.course.lessons.dual_is_not_equally_strong import aims
+from samlib.course.lessons.dual_is_not_equally_strong.pictures import spread
+from samlib.duality import at_layer
+from tests.course.scenes import draw, ends, same_when_drawn_whole
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """A network that is trained a little, under two names, and digits of all classes."""
+    x, y, *_ = samlib.load_digits()
+    net = samlib.mlp((12, 12), mean=0.0, std=1.0)
+    samlib.train(net, x, y, "sgd", epochs=8, progress=False)
+    return {"SGD": net.double(), "SAM": net}, x[:120].double(), y[:120]
+
+
+# ---- the family ------------------------------------------------------------------------------------------------------
+
+
+def test_members_are_equally_long_in_the_unit_that_they_are_named_for(stage):
+    nets, x, y = stage
+    members, seen = lesson.members(nets["SGD"], x, y), at_layer(nets["SGD"], x, y)
+    features, pixels = lesson.UNITS
+    for alpha in lesson.ALPHAS:
+        dz = members[alpha, features].dx @ seen.weight.T
+        assert torch.allclose(dz.norm(dim=1), aims.LENGTH * seen.x.norm(dim=1))
+        lengths = members[alpha, pixels].dx.norm(dim=1)
+        assert torch.allclose(lengths, members[1.0, features].dx.norm(dim=1))
+        same_way = F.cosine_similarity(members[alpha, pixels].dx, members[alpha, features].dx)
+        assert torch.allclose(same_way, torch.ones_like(same_way))
+
+
+def test_a_members_loss_is_that_of_the_network_on_the_changed_digits(stage):
+    nets, x, y = stage
+    member = lesson.members(nets["SGD"], x, y)[0.5, lesson.UNITS[0]]
+    logits = nets["SGD"](x + member.dx.view_as(x)).detach()
+    assert member.loss == pytest.approx(float(F.cross_entropy(logits, y)))
+    assert torch.equal(member.classes, logits.argmax(1))
+
+
+def test_the_family_says_lengths_classes_and_losses(stage):
+    nets, x, y = stage
+    scene = lesson.family(nets, x, y)
+    members = lesson.members(nets["SGD"], x, y)
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        shown = int((y == values["digit"]).nonzero()[3])
+        for unit in lesson.UNITS:
+            member = members[values["alpha"], unit]
+            says = int(member.classes[shown])
+            assert f"{unit}: {member.dx[shown].norm():.2f} long in pixels, classified as {says} " in alt
+            assert f"mean loss {member.loss:.2f}" in alt
+    assert same_when_drawn_whole(scene)
+
+
+# ---- the ladder ------------------------------------------------------------------------------------------------------
+
+
+def test_runs_of_the_family_come_with_their_own_length_or_with_one_for_all():
+    for setting in lesson.SETTINGS:
+        own, fixed = (lesson.runs_of(setting, "linf 0.125", length) for length in ("chosen", "0.2"))
+        assert len(own) == len(fixed) == 10
+        assert (own == fixed) == (not setting.startswith("alpha"))
+    assert lesson.runs_of("SGD", "clean") == lesson.runs_of("SGD", "clean", "0.2")
+
+
+def test_the_ladder_says_every_mean():
+    scene = lesson.ladder()
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        for setting in lesson.SETTINGS:
+            runs = lesson.runs_of(setting, values["measure"], values["length"])
+            assert f"{setting} {100 * np.mean(runs):.0f} %" in alt
+    assert same_when_drawn_whole(scene)
+
+
+# ---- proofs ----------------------------------------------------------------------------------------------------------
+
+EPS = [0.0, 0.3, 0.5]
+PROVED = {"linear": [99.0, 60.0, 5.0], "SGD": [98.0, 0.0, 0.0]}
+ROBUST = {"linear": {"one": [99.0, 61.0, 6.0], "more": [99.0, 60.5, 5.5]}}
+ROBUST["SGD"] = {"one": [98.0, 90.0, 80.0], "more": [98.0, 80.0, 1.0]}
+
+
+def test_proof_and_attack_share_all_digits_out():
+    scene = lesson.proof(EPS, PROVED, ROBUST)
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        at = EPS.index(values["eps"])
+        low, high = PROVED[values["network"]][at], ROBUST[values["network"]][values["attack"]][at]
+        assert [float(n) for n in re.findall(r"(\d+) %", alt)] == [round(n) for n in (low, high - low, 100 - high)]
+    assert same_when_drawn_whole(scene)
+
+
+def test_an_exact_proof_is_drawn():
+    eps = np.linspace(0, 1, 8)
+    assert "nearly meet" in lesson.exact_proof(eps, 100 - 90 * eps, 100 - 88 * eps).data
+
+
+@pytest.mark.parametrize("heights", [[1.0, 2.0, 3.0], [10.0, 99.0, 99.5], [0.0, 50.0, 100.0]])
+def test_words_of_thin_parts_are_moved_apart_and_stay_below_the_top(heights):
+    found = spread(np.array(heights), gap=17.0, top=100.0)
+    assert (np.diff(found) >= 17 - 1e-9).all()
+    assert found[-1] <= max(100 - 8.5, found[0] + 34)

@@ -1,0 +1,200 @@
+"""Lesson 05: what its scenes compute, and what their pictures say in words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import samlib
+from samlib.course.lessons import one_layer_two_spaces as lesson
+from samlib.course.lessons.one_layer_two_spaces import batches, spaces, worst_losses
+from samlib.duality import singular_range
+from tests.course.scenes import draw, ends, same_when_drawn_whole
+
+LAYERS = [(1, 0), (2, 30), (4, 75), (4, 90)]
+each_layer = pytest.mark.parametrize(("kappa", "angle"), LAYERS)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """A network that is trained a little, and one digit of each class."""
+    x, y, *_ = samlib.load_digits()
+    net = samlib.mlp((12, 12), mean=0.0, std=1.0)
+    samlib.train(net, x, y, "sgd", epochs=5, progress=False)
+    ten = [int((y == digit).nonzero()[0]) for digit in range(10)]
+    return net.double(), x[ten].double(), y[ten]
+
+
+# ---- ball and ellipse ------------------------------------------------------------------------------------------------
+
+
+@each_layer
+def test_a_layer_keeps_areas_and_has_its_condition_number_and_its_angle_to_the_gradient(kappa, angle):
+    weight = lesson.layer(kappa, angle)
+    low, high = singular_range(weight)
+    assert high / low == pytest.approx(kappa)
+    assert float(torch.linalg.det(weight)) == pytest.approx(1)
+    if kappa > 1:
+        apart = lesson.angle_between(lesson.GRADIENT, torch.linalg.svd(weight)[0][:, 0])
+        assert min(apart, 180 - apart) == pytest.approx(angle, abs=1e-4)
+
+
+def test_the_toy_loss_rises_along_the_gradient_and_is_level_on_its_lines():
+    z = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(spaces.decision(z), z)
+    assert torch.equal(gradient, lesson.GRADIENT)
+    for value in (-2.0, 0.0, 1.5):
+        assert torch.allclose(spaces.decision(spaces.level_line(value)), torch.tensor(value, dtype=torch.float64))
+
+
+@each_layer
+def test_each_space_has_its_own_ball_and_the_layer_carries_one_view_into_the_other(kappa, angle):
+    weight = lesson.layer(kappa, angle)
+    views = spaces.two_views(weight, rho=0.4, eps=0.3)
+    assert np.allclose(np.linalg.norm(views["features"].sets["weights"], axis=1), 0.4)
+    assert np.allclose(np.linalg.norm(views["pixels"].sets["pixels"], axis=1), 0.3)
+    for part in ("sets", "steps"):
+        pixels, features = (getattr(views[plane], part) for plane in ("pixels", "features"))
+        for who in pixels:
+            assert np.allclose(pixels[who] @ weight.numpy().T, features[who])
+    boundary = torch.from_numpy(views["pixels"].boundary) @ weight.T
+    assert spaces.decision(boundary).abs().max() < 1e-9
+
+
+@each_layer
+def test_each_step_goes_straight_up_its_own_space_to_the_edge_of_what_it_reaches(kappa, angle):
+    weight = lesson.layer(kappa, angle)
+    views = spaces.two_views(weight, rho=0.4, eps=0.3)
+    steps = {plane: {who: torch.from_numpy(s) for who, s in view.steps.items()} for plane, view in views.items()}
+    assert lesson.angle_between(steps["features"]["weights"], lesson.GRADIENT) == pytest.approx(0, abs=1e-4)
+    assert lesson.angle_between(steps["pixels"]["pixels"], weight.T @ lesson.GRADIENT) == pytest.approx(0, abs=1e-4)
+    assert steps["features"]["weights"].norm() == pytest.approx(0.4)
+    assert steps["pixels"]["pixels"].norm() == pytest.approx(0.3)
+
+
+@each_layer
+def test_eps_makes_the_ellipse_as_large_as_the_ball_or_lie_inside_or_around_it(kappa, angle):
+    weight = lesson.layer(kappa, angle)
+    eps = {size: spaces.radius_of_pixels(weight, 0.4, size) for size in spaces.SIZES}
+    ellipses = {size: spaces.two_views(weight, 0.4, r)["features"].sets["pixels"] for size, r in eps.items()}
+    lengths = {size: np.linalg.norm(ellipse, axis=1) for size, ellipse in ellipses.items()}
+    assert eps["same area"] == pytest.approx(0.4)  # the layer keeps areas
+    assert lengths["inside"].max() <= 0.4 + 1e-9
+    assert lengths["around"].min() >= 0.4 - 1e-9
+    assert lengths["inside"].max() == pytest.approx(0.4, rel=1e-2)
+    assert lengths["around"].min() == pytest.approx(0.4, rel=1e-2)
+
+
+def test_ball_and_ellipse_says_how_far_apart_the_steps_are_and_what_they_cost():
+    scene = lesson.ball_and_ellipse()
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        weight = lesson.layer(values["kappa"], values["angle"])
+        eps = spaces.radius_of_pixels(weight, values["rho"], values["size"])
+        view = spaces.two_views(weight, values["rho"], eps)["features"]
+        ours, theirs = (float(lesson.toy_loss(torch.from_numpy(view.steps[who]))) for who in ("weights", "pixels"))
+        assert f"eps {eps:.2f}: steps {view.apart:.0f} degrees apart" in alt
+        assert f"loss {ours:.2f} by weights, {theirs:.2f} by pixels" in alt
+    assert same_when_drawn_whole(scene, kappa=4, angle=75)
+
+
+def test_ball_and_ellipse_has_the_states_that_the_text_asks_for_and_not_too_many():
+    scene = lesson.ball_and_ellipse()
+    assert 1 < len(list(scene.controls["kappa"].options)) * len(spaces.ANGLES) * len(spaces.RHOS) * 3 <= 200
+    assert {0, 75, 90} <= set(spaces.ANGLES)
+    assert {1, 4} <= set(spaces.KAPPAS)
+
+
+def test_the_three_layers_are_drawn():
+    assert "steps far apart at angle 75" in lesson.three_layers().data
+
+
+# ---- the way back ----------------------------------------------------------------------------------------------------
+
+
+def test_sams_step_is_shown_for_seven_digits():
+    digits = torch.rand(10, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert "blacker" not in lesson.step_in_pixels(digits, 0 * digits).data
+    assert "changed digits" in lesson.step_in_pixels(digits, 0.1 * digits).data
+
+
+# ---- the sandwich ----------------------------------------------------------------------------------------------------
+
+
+def test_relatives_of_a_layer_have_its_axes_and_its_mean_singular_value(stage):
+    weight = stage[0].fc1.weight.detach()
+    sigmas = torch.linalg.svdvals(weight)
+    equal, *_, itself = worst_losses.relatives(weight)
+    assert torch.allclose(itself, weight)
+    found = torch.linalg.svdvals(equal)
+    assert torch.allclose(found, found[0].expand_as(found))
+    for relative in worst_losses.relatives(weight):
+        assert torch.linalg.svdvals(relative).log().mean() == pytest.approx(float(sigmas.log().mean()))
+        across = torch.linalg.svd(weight, full_matrices=False)[0].T @ relative
+        gram = across @ across.T
+        assert torch.allclose(gram, torch.diag(gram.diagonal()), atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def found(stage):
+    return lesson.sandwiches(*stage)
+
+
+def test_the_three_losses_are_in_order_and_the_two_radii_differ_by_the_condition_number(found):
+    for (digit, rho), losses in found.losses.items():
+        assert (np.diff(losses, axis=0) >= -1e-9).all()
+        small, large = found.radii(digit, rho)
+        assert large / small == pytest.approx(np.array(found.kappas))
+        assert small[-1] == pytest.approx(rho * found.lengths[digit] / float(found.sigmas[0]))
+    assert found.kappas[0] == pytest.approx(1)
+
+
+def test_the_sandwich_says_the_three_losses(found):
+    scene = lesson.sandwich(found)
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        losses = found.losses[values["digit"], values["rho"]][:, found.kappas.index(values["kappa"])]
+        assert [float(n) for n in re.findall(r"([\d.e+-]+) \(", alt)] == pytest.approx(losses.tolist(), rel=5e-3)
+    assert same_when_drawn_whole(scene)
+
+
+def test_the_gradients_are_drawn_for_each_network(stage):
+    net, x, y = stage
+    assert "between the two lines" in lesson.gradients({"SGD": net, "SAM": net}, x, y).data
+
+
+# ---- a batch ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("similarity", [0.0, 0.5, 1.0])
+def test_drawn_inputs_have_length_one_and_the_similarity_asked_for(similarity):
+    gradients, inputs = batches.random_batch(5, similarity, draw=0)
+    cosines = inputs @ inputs.T
+    assert torch.allclose(cosines.diagonal(), torch.ones(5, dtype=torch.float64))
+    assert torch.allclose(cosines[~torch.eye(5, dtype=bool)], torch.tensor(similarity, dtype=torch.float64))
+    assert gradients.shape == (5, 2)
+
+
+def test_strangers_share_the_length_and_look_alikes_the_direction():
+    assert batches.shares(16, 0.0, draws=20) == pytest.approx((25, 0))
+    length, down = batches.shares(16, 1.0, draws=20)
+    assert length == pytest.approx(100)
+    assert 20 < down < 50
+
+
+def test_the_shared_step_says_who_goes_downhill():
+    scene = lesson.shared_step()
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        falls = int(re.search(r": (\d+) go downhill", alt)[1])
+        length, down = lesson.dilution()[values["similarity"]][:, lesson.SIZES.index(values["size"])]
+        assert f"in the mean {down:.0f} %, with perturbations of {length:.0f} %" in alt
+        assert falls == 0 if values["similarity"] == 0 or values["size"] == 1 else 0 < falls < values["size"]
+    assert same_when_drawn_whole(scene, size=64)
+
+
+def test_drawn_batches_stand_beside_real_ones():
+    assert "none downhill" in lesson.drawn_and_real({8: (0.8, 0.4), 32: (0.7, 0.4), 128: (0.7, 0.5)}).data
