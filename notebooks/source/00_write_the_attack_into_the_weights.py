@@ -280,7 +280,7 @@ assert (together <= np.array(every) + 1e-12).all()
 # - **An identity is no evidence.** That the logits agree is algebra, true for any network, trained or not. Whether
 #   SAM *training* makes networks robust is a question for experiments: lesson 03.
 # - **Dual does not mean equally strong.** The two sides translate into each other and are still measured in different
-#   units, rho in weights and eps in pixels. Lesson 05 compares them.
+#   units, rho in weights and eps in pixels. Lessons 05 and 06 compare them.
 
 # %% [markdown]
 # ## What you learned

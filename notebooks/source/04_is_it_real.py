@@ -644,7 +644,7 @@ assert quick > standard + 0.1
 
 # %% [markdown]
 # - **An attack that fails proves nothing.** All of this lesson makes the upper bound lower. To *prove* that a digit is
-#   robust, one needs a bound from below, a **certificate**. Lesson 05 computes some.
+#   robust, one needs a bound from below, a **certificate**. Lesson 06 computes some.
 
 # %% [markdown]
 # ## What you learned

@@ -23,11 +23,6 @@ from samlib.course import style
 from samlib.course.style import Canvas
 
 
-def figure(width: float, height: float) -> Canvas:
-    """A figure of width x height inches; rooms use style.figure."""
-    return style.figure(height, width)
-
-
 def png(fig: Canvas) -> bytes:
     """The figure as it now is, as a PNG file."""
     buffer = io.BytesIO()
