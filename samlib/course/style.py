@@ -143,7 +143,7 @@ def look() -> Iterator[None]:
 class Canvas(Figure):
     """A figure that is drawn once, and of which only `moving` is drawn again; everything, where nothing is named.
 
-    What stands still must not change any more once the figure has been shown.
+    What stands still must not change any more once the figure has been shown, but with a call of `settle`.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -166,6 +166,10 @@ class Canvas(Figure):
                 for artist in self.moving:
                     self.draw_artist(artist)
             return np.asarray(canvas.buffer_rgba())[..., :3]
+
+    def settle(self) -> None:
+        """What stands still has changed after all: it is drawn anew with the next picture."""
+        self._still = None
 
     def _draw_still(self, canvas: FigureCanvasAgg) -> Any:
         for artist in self.moving:

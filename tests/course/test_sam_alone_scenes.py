@@ -63,6 +63,18 @@ def test_the_scene_has_at_most_200_states_and_starts_where_the_bet_is(curves):
     assert "+11 points" in alt
 
 
+def test_a_picture_does_not_depend_on_the_one_before_it(methods):
+    at = {"rho": 0.2, "level": 2, "other": "input noise 0.2"}
+    pictures = []
+    for before in ([], [{**at, "norm": "linf", "rho": 0.8}], [{**at, "norm": "l2", "other": "AT l2 0.5"}]):
+        scene = lesson.robust_curves(methods)
+        for values in [*before, {**at, "norm": "l2"}]:
+            scene.draw(**values)
+            pixels = scene.picture.fig.pixels().astype(int)
+        pictures.append(pixels)
+    assert all(np.array_equal(pictures[0], picture) for picture in pictures[1:])
+
+
 def test_a_group_says_how_many_of_its_runs_did_not_fit(methods):
     unfit = sum(value < 0.9 for value in results.values(methods, "SAM 0.8", "training accuracy"))
     assert f"{unfit} of 10 did not fit" in scenes.group(methods, "SAM 0.8", "linf", 4).said

@@ -96,6 +96,9 @@ class RobustCurves:
 
     def show_digits(self, eps: Sequence[float], images: np.ndarray, answers: Sequence[int], caption: str) -> None:
         """The digit attacked at the eps of each level, (levels, 8, 8), and the class that it gets; the first is clean."""
+        if caption == self.caption.get_text():
+            return  # one set of digits for each caption: they stand still until another norm is chosen
+        self.fig.settle()
         for i, (x, value, image, answer) in enumerate(zip(self.places, eps, images, answers, strict=True)):
             wrong = answer != answers[0]
             left = x - 4 * self.CELL
@@ -144,8 +147,7 @@ class RobustCurves:
         self.labels.show([*words, *labels], means + brackets, lightly)
 
     def _moving(self) -> list:
-        parts = [self.sheet.painting, self.here, *self.heading.artists, self.caption]
-        parts += [*self.ticks, *self.said, *self.names, *self.clean]
+        parts = [self.here, *self.heading.artists, *self.ticks, *self.names, *self.clean]
         for layer in zip(*(curve.artists for curve in self.curves), strict=True):  # runs of all, then means of all
             parts += layer
         for marks in self.marks:
