@@ -392,7 +392,8 @@ class Labels:
 
     CELL = 3.0  # pixels of the page
     GAPS = (5.0, 11.0, 20.0, 32.0, 48.0, 70.0, 95.0)
-    SIDES = np.array([(x, y) for y in (-1, 1) for x in (0, -0.5, 0.5, -1, 1)] + [(-1, 0), (1, 0)], dtype=float)
+    SIDES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)], dtype=float)
+    BETWEEN = np.array([(-0.5, -1), (0.5, -1), (-0.5, 1), (0.5, 1)])  # besides, where borders leave little room
 
     def __init__(self, ax: Axes, *, paper: bool = False) -> None:
         self.ax, self.paper, self.blocks = ax, paper, list[_Block]()
@@ -488,7 +489,7 @@ class Labels:
 
         # every candidate: an anchor, a side of it, a gap; `low` is its lower left corner
         half = np.array([wide, high]) / 2
-        offsets, gaps = self._offsets(half)
+        offsets, gaps = self._offsets(half, np.vstack([self.SIDES, self.BETWEEN]) if walls else self.SIDES)
         low = (anchors[:, None] + offsets[None] - half).reshape(-1, 2)
         at = np.repeat(np.arange(len(anchors)), len(offsets))
         cost = np.tile(0.02 * gaps, len(anchors))
@@ -508,13 +509,13 @@ class Labels:
         if label.shown:
             self._set(block, corner, sizes, anchors[at[best]], tuple(2 * half))
 
-    def _offsets(self, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _offsets(self, half: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """From an anchor to the middle of its label, (k, 2), and how far that is: to a side, or past a corner."""
         nearest = self.GAPS[0]
         pairs = [(gap, gap) for gap in self.GAPS] + [(nearest, gap) for gap in self.GAPS[1:]]
         pairs += [(gap, nearest) for gap in self.GAPS[1:]]
-        offsets = np.concatenate([self.SIDES * (half + pair) for pair in pairs])
-        return offsets, np.repeat([max(pair) for pair in pairs], len(self.SIDES))
+        offsets = np.concatenate([sides * (half + pair) for pair in pairs])
+        return offsets, np.repeat([max(pair) for pair in pairs], len(sides))
 
     def _covered(self, taken: np.ndarray, low: np.ndarray, box: np.ndarray) -> np.ndarray:
         """How much of what is taken each box covers, with a margin of a cell around it."""
