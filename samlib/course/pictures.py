@@ -16,6 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.backend_bases import RendererBase
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import NullLocator
 
@@ -308,6 +309,16 @@ class RunMarks:
         self.bar.set_data([self.position - half, self.position + half], [values.mean()] * 2)
         self.text.xy = (self.position, float(values.max()))
         self.text.set_text(text)
+
+
+def shaded_place(ax: Axes) -> Rectangle:
+    """A shade behind one place of an axis with the places 0, 1, 2…; `set_x(place - 0.5)` moves it.
+
+    axvspan's can be moved so only from matplotlib 3.9 on.
+    """
+    shade = Rectangle((-0.5, 0), 1, 1, transform=ax.get_xaxis_transform(), color=style.SHADE, linewidth=0, zorder=0)
+    ax.add_patch(shade)
+    return shade
 
 
 class Gap:

@@ -109,9 +109,7 @@ class LeadPicture:
         self.curves = {look.color: pictures.RunCurve(self.levels, look) for look in looks}
         self.labels = pictures.Labels(self.levels)
         self.gap = pictures.Gap(self.levels)
-        self.bands = [
-            ax.axvspan(-0.5, 0.5, color=style.SHADE, linewidth=0, zorder=0) for ax in (self.levels, self.leads)
-        ]
+        self.bands = [pictures.shaded_place(ax) for ax in (self.levels, self.leads)]
         self.bars = LineCollection([], linewidths=2.2)
         self.leads.add_collection(self.bars)
         (self.dots,) = self.leads.plot([], [], linestyle="none", markersize=3.5)

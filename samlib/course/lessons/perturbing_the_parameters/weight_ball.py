@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from samlib.course import style, widgets
-from samlib.course.pictures import Heading, Label, Labels, axes, plain_decades
+from samlib.course.pictures import Heading, Label, Labels, axes, plain_decades, shaded_place
 from samlib.sharpness import Direction, along, find_worst_case
 
 RHOS = (0.01, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -120,7 +120,7 @@ class RiseByDirection:
 
     def __init__(self, ax: Axes, names: Sequence[str], directions: Sequence[str]) -> None:
         self.directions, places = list(directions), range(len(directions))
-        self.chosen = ax.axvspan(-0.5, 0.5, color=style.SHADE, linewidth=0, zorder=0)
+        self.chosen = shaded_place(ax)
         self.marks, self.numbers = {}, {}
         for name in names:
             look = style.of(name)
