@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -74,7 +75,7 @@ class Heading:
 
 def text_size(text: Text) -> tuple[float, float]:
     """Width and height of a text in pixels of the page."""
-    box = text.get_window_extent(text.figure.canvas.get_renderer())
+    box = text.get_window_extent()
     return box.width * style.SHOWN / style.DPI, box.height * style.SHOWN / style.DPI
 
 
@@ -158,7 +159,7 @@ class Sheet:
         """A filled rectangle."""
         self.painting.fill(left, top, width, height, rgb(color))
 
-    def text(self, x: float, y: float, text: str = "", *, quiet: bool = False, bold: bool = False, **more) -> Text:
+    def text(self, x: float, y: float, text: str = "", *, quiet: bool = False, bold: bool = False, **more: Any) -> Text:
         """Words with their baseline at y; `more` are matplotlib's (ha, va, color, fontsize)."""
         more.setdefault("color", style.QUIET if quiet else style.INK)
         return self.ax.text(x, y, text, fontweight="bold" if bold else "normal", **more)
@@ -258,8 +259,8 @@ class RunCurve:
 
     def show(self, x: Sequence[float], runs: np.ndarray) -> None:
         """Runs (n, points) over x."""
-        x, runs = np.asarray(x, dtype=float), np.atleast_2d(runs)
-        self.runs.set_segments([np.column_stack([x, run]) for run in runs] if len(runs) > 1 else [])
+        at, runs = np.asarray(x, dtype=float), np.atleast_2d(runs)
+        self.runs.set_segments([np.column_stack([at, run]) for run in runs] if len(runs) > 1 else [])
         for line in (self.paper, self.line):
             line.set_data(x, runs.mean(0))
 
@@ -509,7 +510,7 @@ class Labels:
             around = np.tile(gaps, len(anchors))[:, None]
             cost += np.minimum(0.05 * self._covered(others, low - around, 2 * (half + around)), 2.0)
         cost += 4 * self._covered(taken, low, 2 * half)
-        likely = np.argsort(cost)[: 300 if walls else 1]
+        likely = np.argsort(cost, kind="stable")[: 300 if walls else 1]
         leaders = _leaders(anchors[at[likely]], low[likely], 2 * half)
         best = int(likely[np.argmin(cost[likely] + 8 * sum(_crossings(leaders, wall) for wall in walls))])
 
@@ -552,7 +553,7 @@ class Labels:
         x = low[0] + (box[0] if to_the_left else 0)
         for part, height in ((block.text, low[1] + (sizes[1, 1] if len(sizes) > 1 else 0)), (block.said, low[1])):
             part.set_position(tuple(origin + scale * np.array([x, height])))
-            part.set_ha("right" if to_the_left else "left")
+            part.set_horizontalalignment("right" if to_the_left else "left")
         nearest = np.clip(anchor, low, low + box)
         if np.hypot(*(anchor - nearest)) > 16:
             ends = origin + scale * np.stack([nearest, nearest + 0.9 * (anchor - nearest)])

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 import numpy as np
@@ -111,7 +111,7 @@ SETTINGS: dict[str, Any] = {
     "image.interpolation": "nearest",
 }
 # What a picture may depend on; the rest (backends, keys, saving) is left as it is.
-_DRAWN = (
+_DRAWN: tuple[str, ...] = (
     "axes",
     "boxplot",
     "contour",
@@ -126,7 +126,9 @@ _DRAWN = (
     "lines",
 )
 _DRAWN += ("markers", "mathtext", "patch", "path", "scatter", "text", "xtick", "ytick")
-_DEFAULTS = {name: value for name, value in matplotlib.rcParamsDefault.items() if name.startswith(_DRAWN)}
+_DEFAULTS: dict[str, Any] = {
+    name: value for name, value in matplotlib.rcParamsDefault.items() if name.startswith(_DRAWN)
+}
 
 
 # matplotlib and its settings may be used by one thread at a time; a training run draws from its own
@@ -136,7 +138,7 @@ _ONE_AT_A_TIME = threading.RLock()
 @contextmanager
 def look() -> Iterator[None]:
     """While it lasts, matplotlib draws in the course's look. Also a decorator: `@style.look()` on a function."""
-    with _ONE_AT_A_TIME, matplotlib.rc_context({**_DEFAULTS, **SETTINGS}):
+    with _ONE_AT_A_TIME, matplotlib.rc_context(cast(Any, {**_DEFAULTS, **SETTINGS})):
         yield
 
 
@@ -147,7 +149,7 @@ class Canvas(Figure):
     """
 
     def __init__(self, width: float, height: float) -> None:
-        super().__init__(figsize=(width, height), dpi=DPI, layout="none")
+        super().__init__(figsize=(width, height), dpi=DPI)
         self.moving: list[Artist] = []
         self._still: Any = None  # what does not move, as pixels
         FigureCanvasAgg(self)

@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Result:
-    """One table: how it was made ("command", "date", "versions", ...) and "runs", one for each setting, split and seed."""
+    """One table: how it was made ("command", "date", ...) and "runs", one for each setting, split and seed."""
     file = resources.files(__name__) / f"{check_choice('name', name, names())}.json"
     return json.loads(file.read_text(encoding="utf-8"))
 

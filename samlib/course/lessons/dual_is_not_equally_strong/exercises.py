@@ -15,7 +15,7 @@ from samlib.course.exercise import Exercise, NotAttempted, Question, attempted
 
 
 def rise_per_length(weight: Tensor, g: Tensor, alpha: float) -> tuple[float, float]:
-    """How much the loss rises, to first order, along (W W^T)^alpha g, for a length of 1 in the features and in the pixels.
+    """How much the loss rises, to first order, along (W W^T)^alpha g, per length in features and in pixels.
 
     weight (m, n) of full row rank, g (m,). The pixels' length is that of the shortest change that does it.
     """
@@ -91,7 +91,7 @@ steepness = Exercise(
 
 
 def exact_radius(weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """How far, in l_2, the nearest input of another class lies, for a linear classifier; 0 where x is misclassified, (n,).
+    """How far, in l_2, the nearest input of another class lies, for a linear classifier; 0 if misclassified, (n,).
 
     weight (c, d), bias (c,), x (n, d), y (n,). Class j ties with y on a plane with the normal W_y - W_j.
     """
@@ -141,9 +141,7 @@ def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Te
         "further "
         "behind may have a steeper gap. Take the smallest ratio over all wrong classes.": runner_up,
         "Those would be right if b were 0: the scores are W x + b.": no_bias,
-        "Those are gaps of logits. A gap closes by at most ‖W_y − W_j‖ for a change of length 1: divide by it.": gaps.amin(
-            1
-        ),
+        "Those are gaps of logits. A change of length 1 closes one by ‖W_y − W_j‖ at most: divide by it.": gaps.amin(1),
         "Divided by ‖W_j‖. What closes is the gap, logit_y − logit_j, and its slope is W_y − W_j.": (
             gaps / weight.norm(dim=1)
         ).amin(1),

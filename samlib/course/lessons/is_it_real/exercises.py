@@ -238,7 +238,8 @@ def find_the_fake(models: Mapping[str, nn.Module], x: Tensor, y: Tensor) -> Exer
             "samlib.pgd on another network.",
             "One needs another loss (loss='margin'), one an attack that follows no gradient (samlib.square, "
             "queries=400), one just PGD with 40 steps.",
-            "found = {'A': samlib.square(...), 'B': 'robust', 'C': samlib.pgd(...), 'D': samlib.pgd(..., loss='margin')}, "
+            "found = "
+            "{'A': samlib.square(...), 'B': 'robust', 'C': samlib.pgd(...), 'D': samlib.pgd(..., loss='margin')}, "
             "each on its own network.",
         ],
     )

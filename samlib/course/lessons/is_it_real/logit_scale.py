@@ -176,7 +176,7 @@ class ScalePicture:
         self.fig.moving = sorted(self.moving + self.labels.artists, key=lambda artist: artist.get_zorder())
 
     def show_gradients(self, loss: str, leads: np.ndarray, slopes: np.ndarray, smallest: float, zero: int) -> None:
-        """The lead of each digit and the largest slope of the loss there, and the smallest number above zero there is."""
+        """Each digit's lead and largest slope of the loss, and the smallest number above zero that there is."""
         self.right.show(f"Gradients of the {LOSSES[loss]}", f"{zero} of 100 are 0")
         none, look = slopes == 0, self.looks[loss]
         self.cloud.set_data(leads[~none], slopes[~none])

@@ -19,7 +19,8 @@ def report(five: Trials, fakes: Trials, lead: tuple[float, float]) -> str:
     at = {attack: five.robust("AT", attack, 40, EPS) for attack in five.attacks}
     rounded = {attack: fakes.robust("A", attack, 40, EPS) for attack in fakes.attacks}
     lines = [
-        f"PGD ce, 40 steps: {scaled[0]} of 100 digits are robust at eps 0.125, {scaled[1]} at 0.25, {scaled[2]} at 0.5.",
+        f"PGD ce, 40 steps: {scaled[0]} of 100 digits are robust at eps 0.125, "
+        f"{scaled[1]} at 0.25, {scaled[2]} at 0.5.",
         f"APGD ce, 40 steps: {at['APGD ce']} of 100 are robust at l_inf 0.125; random search, 400 queries: "
         f"{at['random search']}.",
         f"PGD margin leaves {rounded['PGD margin']} of 100, random search {rounded['random search']}; "

@@ -29,6 +29,6 @@ def step_in_pixels(digits: Tensor, dx: Tensor) -> HTML:
         rows.show({(1, column): (grey(digit + change), f"the {i}", "")})
     return widgets.still(
         figure,
-        "SAM's ascent step as a change of each digit, and the changed digits; pixels beyond ink are orange, below paper "
-        "light blue.",
+        "SAM's ascent step as a change of each digit, and the changed digits; pixels beyond ink are orange, "
+        "below paper light blue.",
     )

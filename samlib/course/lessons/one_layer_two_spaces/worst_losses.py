@@ -37,7 +37,7 @@ class Sandwiches:
     sigmas: Tensor
 
     def radii(self, digit: int, rho: float) -> np.ndarray:
-        """The small and the large eps, rho ‖x‖ over the largest and over the smallest singular value: (2, relatives)."""
+        """The small and the large eps, rho ‖x‖ over the largest and the smallest singular value: (2, relatives)."""
         drawn = torch.stack([drawn_together(self.sigmas, t)[[0, -1]] for t in SHARES], dim=1)
         return (rho * self.lengths[digit] / drawn).numpy()
 

@@ -142,7 +142,7 @@ class DigitPicture:
         self.heading.show(f"Classified as {said}" if said != right else f"Still a {right}", after)
 
     def show_logits(self, before: np.ndarray, now: np.ndarray, right: int) -> None:
-        """Logits (10,) before the attack and now: the right class in ink, the largest wrong one in the attack's colour."""
+        """Logits (10,) before the attack and now: the right class in ink, the largest wrong one in colour."""
         sheet, rival = self.sheet, int(np.where(np.arange(10) == right, -np.inf, now).argmax())
         sheet.clear(506, self.FIRST - 4, 334, 10 * self.ROW)
         sheet.bar(self.ZERO - 1, self.FIRST - 4, 1, 10 * self.ROW - 4, style.QUIET)

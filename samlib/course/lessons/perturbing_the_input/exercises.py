@@ -53,7 +53,7 @@ __all__ = [
     "recall_threat",
 ]
 
-# ---- exercise 1: FGSM -------------------------------------------------------------------------------------------------
+# ---- exercise 1: FGSM ------------------------------------------------------------------------------------------------
 
 
 def _judge_fgsm(fgsm: Callable[[nn.Module, Tensor, Tensor, float], Any]) -> str | None:
@@ -128,7 +128,7 @@ fgsm = Exercise(
     ],
 )
 
-# ---- exercise 2: PGD --------------------------------------------------------------------------------------------------
+# ---- exercise 2: PGD -------------------------------------------------------------------------------------------------
 
 FLAWS = {
     "descent": "You walk downhill: an attack adds the step, where training subtracts it.",
@@ -151,7 +151,17 @@ FLAWS = {
 }
 
 
-def _walk(gradient, x, start, ball, step_size, steps, flaw: str = "", *, clamp_first: bool = False) -> Tensor:
+def _walk(
+    gradient: Callable[[Tensor], Tensor],
+    x: Tensor,
+    start: Tensor,
+    ball: Any,
+    step_size: float | Tensor,
+    steps: int,
+    flaw: str = "",
+    *,
+    clamp_first: bool = False,
+) -> Tensor:
     """The right walk, or one with a flaw of FLAWS."""
 
     def back(z: Tensor) -> Tensor:
@@ -258,7 +268,7 @@ pgd = Exercise(
     ],
 )
 
-# ---- exercise 3: where to start ---------------------------------------------------------------------------------------
+# ---- exercise 3: where to start --------------------------------------------------------------------------------------
 
 
 @contextmanager

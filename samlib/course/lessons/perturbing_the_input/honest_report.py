@@ -128,8 +128,8 @@ def _wrong_share(answer: Any, union: float, n: int, passes: int) -> str | None:
         )
     if share < union - 0.06:
         return (
-            f"You report {share:.2f}, and samlib's attacks leave {union:.2f}. Is it the share of images still classified "
-            "correctly?"
+            f"You report {share:.2f}, and samlib's attacks leave {union:.2f}. Is it the share of images still "
+            "classified correctly?"
         )
     return None
 

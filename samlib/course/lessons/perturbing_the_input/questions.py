@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from samlib.course.exercise import Question
 
-# ---- predictions --------------------------------------------------------------------------------------------------------
+# ---- predictions -----------------------------------------------------------------------------------------------------
 
 bet_on_the_cube = Question(
     "A digit has 64 pixels. Each may change by at most 0.125. How long, in Euclidean length, can the whole change "
@@ -97,7 +97,7 @@ bet_on_the_faults = Question(
     correct="pixels are not cut to [0, 1]",
 )
 
-# ---- looking back -------------------------------------------------------------------------------------------------------
+# ---- looking back ----------------------------------------------------------------------------------------------------
 
 recall_bound = Question(
     "PGD with 100 steps and 20 restarts breaks none of 500 images at l_inf eps = 0.1. What follows?",

@@ -1,4 +1,4 @@
-"""The lesson *robust and non-robust features*: its exercises, its scenes, and what it computes in the simplified model."""
+"""The lesson *robust and non-robust features*: its exercises, its scenes, and what it computes."""
 
 from samlib.course.lessons.robust_and_non_robust_features.batches import (
     mean_and_interval,

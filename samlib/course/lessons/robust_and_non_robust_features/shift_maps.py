@@ -39,7 +39,8 @@ def shift_map(maps: Maps) -> widgets.Live:
             f"{signed_percent(change)} % at {rho:g}" if np.isfinite(change) else f"no finite optimum at {rho:g}"
             for rho, change in zip(RHOS, exact[row], strict=True)
         )
-        return f"Definition {name}: {summed_up(exact)}. With w*²/d = {share:g}, change of w_1 over rho: {', '.join(found)}."
+        along = f"With w*²/d = {share:g}, change of w_1 over rho: {', '.join(found)}."
+        return f"Definition {name}: {summed_up(exact)}. {along}"
 
     controls = {
         "name": widgets.dropdown("definition of SAM's perturbation", list(toy.DEFINITIONS), "B"),

@@ -46,7 +46,7 @@ class Group:
 
 
 class RobustCurves:
-    """SGD, SAM and another method over eps, the gap of the first two, digits attacked at five eps, and every run at one.
+    """SGD, SAM and another method over eps, the gap of the first two, digits attacked, and every run at one eps.
 
     Args:
         fig: an empty one, 840 x 446.
@@ -68,7 +68,7 @@ class RobustCurves:
         Heading(fig, style.MARGIN, 28, "Robust accuracy (%)", said, axis=self.ax.yaxis)
         self.ax.tick_params(axis="y", pad=8)
         self.ax.set_xticks([])
-        self.here = self.ax.plot([], [], color="#bbbbbb", linewidth=1.0)[0]
+        self.here = self.ax.plot([], [], color=style.EDGE, linewidth=1.0)[0]
         self.curves = [RunCurve(self.ax, look) for look in looks]
         self.gap, self.labels = Gap(self.ax), Labels(self.ax, paper=True)
         for curve in self.curves:
@@ -95,7 +95,7 @@ class RobustCurves:
         text(middle, bottom + 116, "bar: mean, ±: its 95 % interval", ha="center", quiet=True)
 
     def show_digits(self, eps: Sequence[float], images: np.ndarray, answers: Sequence[int], caption: str) -> None:
-        """The digit attacked at the eps of each level, (levels, 8, 8), and the class that it gets; the first is clean."""
+        """The digit attacked at each level's eps, (levels, 8, 8), and the class it gets; the first is clean."""
         if caption == self.caption.get_text():
             return  # one set of digits for each caption: they stand still until another norm is chosen
         self.fig.settle()
@@ -231,7 +231,7 @@ def _fine(line: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Method:
-    """The runs of one setting as points: `runs` (n, 2), clean and robust accuracy in per cent; `name` "" is not written."""
+    """The runs of one setting as points: `runs` (n, 2), clean and robust accuracy in per cent; `name` may be ""."""
 
     name: str
     look: Look

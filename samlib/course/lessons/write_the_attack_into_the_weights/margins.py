@@ -82,8 +82,9 @@ class MarginPicture:
         self.plane.spines["bottom"].set_visible(False)
         self.plane.plot(*_ends(NORMAL), color=style.EDGE, linewidth=1.2)
         self.line = self._line(NORMAL)
-        self.ways = self.plane.add_collection(LineCollection([], linewidths=1.6))
-        self.before, self.dots = [], []
+        self.ways = LineCollection([], linewidths=1.6)
+        self.plane.add_collection(self.ways)
+        self.dots: list[Any] = []
         for side, marker, face in ((1, "o", style.INK), (-1, "s", style.PAPER)):
             look: dict[str, Any] = {
                 "linestyle": "none",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from samlib.course import style, widgets
 from samlib.course.pictures import Sheet, grey, signed
 from samlib.duality import weight_equivalent
+from samlib.layers import mlp_parts
 
 UNITS, OTHERS = 4, 8
 
@@ -47,8 +48,9 @@ def hero(
         picture.show_counts(int(wrong.sum()), len(x) - 1)
         top, by_weights = int(np.argmax(state["by input"])), int(np.argmax(state["by weights"]))
         return (
-            f"eps {eps:g}, digit {digit}, network {network}: with the perturbation in the input the network says {top}, "
-            f"with it in the weights {by_weights}, both with {100 * state['by input'][top]:.0f} %. "
+            f"eps {eps:g}, digit {digit}, network {network}: with the perturbation in the input "
+            f"the network says {top}, with it in the weights {by_weights}, "
+            f"both with {100 * state['by input'][top]:.0f} %. "
             f"Of {len(x) - 1} other digits, untouched, {int(wrong.sum())} are misclassified by the changed weights."
         )
 
@@ -63,7 +65,8 @@ def hero(
 @torch.no_grad()
 def both_ways(net: nn.Sequential, x: Tensor, dx: Tensor, largest: Tensor) -> dict[str, np.ndarray]:
     """Everything that the upper part of the picture shows. x, dx, largest: (64,); `largest` chooses the units shown."""
-    weight, bias, rest = net.fc1.weight.detach(), net.fc1.bias, net[3:]
+    _, first, after = mlp_parts(net)
+    weight, bias, rest = first.weight.detach(), first.bias, nn.Sequential(*after)
     d_weight = weight_equivalent(weight, dx, x)
     units = (weight @ largest).abs().topk(UNITS).indices.sort().values
     by_input, by_weights = weight @ (x + dx) + bias, (weight + d_weight) @ x + bias
@@ -100,7 +103,8 @@ def neighbours(flat: Tensor, i: int) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def answers(net: nn.Sequential, weight: np.ndarray, flat: Tensor) -> Tensor:
     """The class that the network gives each digit with `weight` in its first layer, (n,)."""
-    return net[3:](flat @ torch.from_numpy(weight).T + net.fc1.bias).argmax(1)
+    _, first, after = mlp_parts(net)
+    return nn.Sequential(*after)(flat @ torch.from_numpy(weight).T + first.bias).argmax(1)
 
 
 class HeroPicture:

@@ -1,0 +1,130 @@
+"""One look, set in one place: no room names a colour or a size, and every picture follows when style.py changes."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import samlib.course.lessons as lessons
+from samlib.course import style, widgets
+from samlib.course.pictures import Label, Labels, axes
+
+COURSE = Path(lessons.__file__).parents[1]
+LITERAL = re.compile(r"""#[0-9a-fA-F]{6}\b|fontsize=[\d.]+(?! \*)|color=["'](?!none)[a-z]""")
+
+
+def scenes() -> list:
+    """Every scene of every room that needs nothing to be shown."""
+    found = []
+    for module in pkgutil.iter_modules(lessons.__path__):
+        room = __import__(f"samlib.course.lessons.{module.name}", fromlist=["*"])
+        for name in getattr(room, "__all__", ()):
+            thing = getattr(room, name)
+            if not inspect.isfunction(thing) or thing.__annotations__.get("return") not in ("widgets.Live", "Live"):
+                continue
+            if all(p.default is not p.empty for p in inspect.signature(thing).parameters.values()):
+                found.append(pytest.param(thing, id=f"{module.name}.{name}"))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(COURSE.rglob("*.py")), ids=lambda path: str(path.relative_to(COURSE)))
+def test_colours_and_sizes_are_named_in_style_alone(path):
+    if path.name == "style.py" or path.name in ("exercise.py", "widgets.py"):  # the latter two: words of a page
+        return
+    found = [line.strip() for line in path.read_text().splitlines() if LITERAL.search(line)]
+    assert found == [], "ask style for it: style.SAM.color, style.QUIET, style.CAPTION"
+
+
+@pytest.mark.parametrize("scene", scenes())
+def test_every_figure_follows_when_a_colour_changes_once(scene, monkeypatch):
+    def colours() -> set[tuple[int, ...]]:
+        picture = scene().picture.fig.pixels()
+        return set(map(tuple, np.unique(picture.reshape(-1, 3), axis=0).tolist()))
+
+    looks = (style.SAM, style.AT, style.NOISE)  # SGD's grey may also come from the edge of a letter
+    old = {look: tuple(int(look.color[i : i + 2], 16) for i in (1, 3, 5)) for look in looks}
+    before = colours()
+    used = [look for look in looks if old[look] in before]
+    assert used, "a scene shows no method in its colour"
+    for look in looks:
+        monkeypatch.setattr(look, "color", "#12fe56")
+    after = colours()
+    assert not {old[look] for look in used} & after
+    assert (0x12, 0xFE, 0x56) in after
+
+
+def test_the_look_does_not_depend_on_the_learners_own_settings(monkeypatch):
+    import matplotlib
+
+    def picture():
+        with style.look():
+            fig = style.figure(2.0)
+            ax = axes(fig, 40, 20, 700, 150)
+            ax.plot([0, 1], [0, 1])
+            ax.set_xlabel("words")
+        return fig.pixels().copy()
+
+    before = picture()
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 20, "lines.linewidth": 9, "axes.grid": True}):
+        again = picture()
+        assert matplotlib.rcParams["font.size"] == 20
+    assert np.array_equal(before, again)
+
+
+def test_labels_cover_neither_curves_nor_each_other_and_stay_inside():
+    with style.look():
+        fig = style.figure(3.0)
+        ax = axes(fig, 40, 20, 760, 240)
+        ax.set(xlim=(0, 1), ylim=(0, 100))
+        x = np.linspace(0, 1, 30)
+        curves = [np.column_stack([x, top * np.exp(-k * x)]) for top, k in ((98, 3.0), (97, 3.6), (99, 1.0))]
+        labels = Labels(ax)
+        names = ["SGD", "SAM", "AT"]
+        labels.show([Label(n, c, style.of(n), "a second line") for n, c in zip(names, curves, strict=True)], curves)
+        fig.pixels()
+        boxes = [
+            part.get_window_extent()
+            for block in labels.blocks
+            for part in (block.text, block.said)
+            if part.get_visible()
+        ]
+        frame = ax.get_window_extent()
+        assert len(boxes) == 6
+        for i, box in enumerate(boxes):
+            assert frame.x0 - 1 <= box.x0
+            assert box.x1 <= frame.x1 + 1
+            assert frame.y0 - 1 <= box.y0
+            assert box.y1 <= frame.y1 + 1
+            for curve in curves:
+                fine = np.column_stack([np.linspace(0, 1, 800), np.interp(np.linspace(0, 1, 800), *curve.T)])
+                assert not box.count_contains(ax.transData.transform(fine))
+            for other in boxes[i + 1 :]:
+                assert not box.shrunk(0.9, 0.8).overlaps(other.shrunk(0.9, 0.8))
+
+
+def test_states_hand_out_every_picture_with_its_text_and_leave_the_controls_alone():
+    with style.look():
+        fig = style.figure(1.0)
+        text = fig.text(0.5, 0.5, "")
+
+    def draw(a, b):
+        text.set_text(f"{a} {b}")
+        return f"The values are {a} and {b}."
+
+    scene = widgets.live(
+        fig,
+        draw,
+        {"a": widgets.choice_slider("a: a number", [1, 2, 3], 2), "b": widgets.toggle("b: a word", ["x", "y"], "y")},
+    )
+    shown = scene.picture.value
+    states = list(scene.states())
+    assert [values for values, _, _ in states] == [{"a": a, "b": b} for a in (1, 2, 3) for b in "xy"]
+    assert len({png for _, png, _ in states}) == 6
+    assert states[0][2] == "The values are 1 and x."
+    assert scene.picture.value == shown
+    assert "The values are 3 and x." in scene.still(a=3, b="x").data
