@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 WANTED = {  # lesson: {file: how the text of the figure begins}
-    "00_write_the_attack_into_the_weights": {"kick.png": "eps 0.75, digit 3, network SGD"},
+    "00_write_the_attack_into_the_weights": {"two_places.png": "eps 0.75, digit 3, network SGD"},
     "03_sam_alone": {"robust.png": "Robust accuracy at linf eps 0.125"},
 }
 

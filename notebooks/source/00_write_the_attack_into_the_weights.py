@@ -9,7 +9,7 @@
 #     minutes: 40
 #     difficulty: easy
 #     device: a laptop is enough, no GPU, no download
-#     finds: "one kick, in the pixels or in the weights: for this digit no one can tell"
+#     finds: "one perturbation, in the pixels or in the weights: for this digit no one can tell"
 # ---
 
 # %% [markdown]
