@@ -179,6 +179,8 @@ def test_a_lesson_runs_on_a_built_wheel(tmp_path):
     ran = subprocess.run(execute, cwd=tmp_path, env=alone, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert (tmp_path / "ran.ipynb").exists()
+    data = {path.relative_to(ROOT) for path in (ROOT / "samlib").rglob("*.json")}
+    assert data == {path.relative_to(site) for path in (site / "samlib").rglob("*.json")}
 
 
 def test_continuous_integration_is_the_makefiles_two_targets():

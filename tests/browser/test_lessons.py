@@ -37,7 +37,7 @@ def allowed() -> float:
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_every_control_of_a_lesson_works(lesson, lab, tmp_path, record_property):
     report = lab.visit(lesson, tmp_path)
-    assert len(report.controls) >= 3
+    assert len(report.controls) >= 3, "a lesson has at least three controls"
     for control in report.controls:
         record_property(f"{control.kind} {control.label}", [ms and round(ms) for ms in control.latencies])
     assert report.faults(allowed()) == []

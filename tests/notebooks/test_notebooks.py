@@ -212,12 +212,17 @@ def test_guards_stay_in_their_places_in_the_tested_copies_and_reach_no_reader(so
 def test_a_lesson_has_its_parts(source):
     text = "\n".join(cell.source for cell in written(source).cells if cell.cell_type == "markdown").lower()
     parts = ["**after this lesson you can**", "**you need**", "where it fails", "what you learned", "three questions"]
-    assert [part for part in [*parts, "### sources"] if part not in text] == [], "parts that the lesson lacks"
     sections = [line for line in text.splitlines() if line.startswith("## ") and line[3].isdigit()]
-    assert 3 <= len(sections) <= 5
     exercises = [line for line in text.splitlines() if line.startswith("### exercise")]
-    assert 2 <= len(exercises) <= 4
-    assert all("minutes)" in line and any(f"({d}" in line for d in build.DIFFICULTY) for line in exercises)
+    lacks = [f"the part {part!r}" for part in [*parts, "### sources"] if part not in text]
+    if not 3 <= len(sections) <= 5:
+        lacks.append(f"three to five sections `## 1 · Title`; it has {len(sections)}")
+    if not 2 <= len(exercises) <= 4:
+        lacks.append(f"two to four exercises; it has {len(exercises)}")
+    for line in exercises:
+        if "minutes)" not in line or not any(f"({difficulty}" in line for difficulty in build.DIFFICULTY):
+            lacks.append(f"difficulty and minutes, as in `### Exercise 1 · Title (easy, 5 minutes)`, in {line!r}")
+    assert not lacks, f"{source.stem} lacks " + "; ".join(lacks)
 
 
 def test_a_guard_cell_is_in_the_tested_copy_alone_and_keeps_its_place(tmp_path):
