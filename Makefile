@@ -14,8 +14,10 @@
 PYTEST_ARGS ?=
 # Small networks: one thread for each test process is fastest, and the same numbers come out everywhere.
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-PYTEST_OPTIONS = -n auto --dist loadgroup --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(PYTEST_ARGS)
+PYTEST_OPTIONS = -n auto --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 PYTEST = $(THREADS) .venv/bin/python -m pytest $(PYTEST_OPTIONS)
+# The lessons' copies: all cells of a notebook in one process.
+NOTEBOOKS = -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 build/lessons
 LESSON = $(notdir $(basename $(wildcard notebooks/source/$(L)_*.py)))
 
 lab:
@@ -32,7 +34,8 @@ lint: dev
 
 test: lint
 	.venv/bin/python tests/notebooks/lesson_copies.py
-	$(PYTEST) tests build/lessons -m "not long"
+	$(PYTEST) tests -m "not long"
+	$(THREADS) .venv/bin/python $(NOTEBOOKS)
 
 test-long: dev
 	$(PYTEST) tests -m long
@@ -42,7 +45,8 @@ test-long: dev
 lowest:
 	@scripts/lowest.sh
 	$(THREADS) .venv-lowest/bin/python tests/notebooks/lesson_copies.py
-	$(THREADS) .venv-lowest/bin/python -m pytest $(PYTEST_OPTIONS) tests/core tests/course build/lessons -m "not long and not slow"
+	$(THREADS) .venv-lowest/bin/python -m pytest $(PYTEST_OPTIONS) tests/core tests/course -m "not long and not slow"
+	$(THREADS) .venv-lowest/bin/python $(NOTEBOOKS)
 
 quick: lint
 	$(PYTEST) tests -m "not long and not slow and not browser"
@@ -53,7 +57,8 @@ lesson: dev
 	.venv/bin/ruff format --check .
 	.venv/bin/python notebooks/build.py
 	.venv/bin/python tests/notebooks/lesson_copies.py $(L)
-	$(PYTEST) tests/course tests/notebooks tests/browser build/lessons -k "$(patsubst $(L)_%,%,$(LESSON))"
+	$(PYTEST) tests/course tests/notebooks tests/browser -k "$(patsubst $(L)_%,%,$(LESSON))"
+	$(THREADS) .venv/bin/python $(NOTEBOOKS)
 
 notebooks: dev
 	.venv/bin/python notebooks/build.py
