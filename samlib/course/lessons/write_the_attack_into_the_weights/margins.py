@@ -113,7 +113,9 @@ class MarginPicture:
         self.bars = self.margin.barh(range(8), before, height=0.62, color=style.SAM.color)
         self.margin.plot(before, range(8), "|", color=style.INK, markersize=17, markeredgewidth=1.6)
         self.margin.axvline(0, color=style.INK, linewidth=1)
-        self.margin.set(xlim=(-1.5, 2.75), ylim=(7.6, -0.6), xlabel="margin: left of 0 it is misclassified")
+        self.margin.set(
+            xlim=(-1.5, 2.75), ylim=(7.6, -0.6), xlabel="margin: left of 0 it is misclassified", ylabel="point"
+        )
         self.margin.set_yticks(range(8), [f"{i + 1}" for i in range(8)])
         pictures.Heading(self.fig, 570, 22, "Margin of each point")
 
