@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from samlib.ascent import Model, attack_mode
 from samlib.attacks import default_generator, pgd, square
 from samlib.balls import make_ball
+from samlib.batches import default_batch_size, in_batches
 from samlib.checks import check_classifier_input, check_count, check_logits, check_model, check_number
-from samlib.evaluation import default_batch_size, in_batches
 from samlib.losses import cross_entropy, make_loss, margin
 from samlib.reports import html_table, text_table
 

@@ -13,7 +13,7 @@ import hashlib
 import io
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, moves_in, random_search
 from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import check_inside, make_ball
+from samlib.batches import default_batch_size, halving, in_batches, out_of_memory
 from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, write_atomically
 from samlib.losses import make_loss
@@ -93,11 +94,6 @@ BUDGETS: dict[str, tuple[Attack, ...]] = {
 # ---- clean accuracy --------------------------------------------------------------------------------------------------
 
 
-def default_batch_size(x: Tensor) -> int:
-    """As many images as have about a million numbers together: 1024 digits, 341 CIFAR images."""
-    return max(1, min(1024, 2**20 // x[0].numel()))
-
-
 def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int | None = None) -> float:
     """Share of images that the model, in evaluation mode, classifies correctly, in [0, 1].
 
@@ -123,7 +119,7 @@ class _Counted:
         try:
             logits = self.model(x)
         except Exception as error:
-            if _out_of_memory(error):
+            if out_of_memory(error):
                 raise
             raise RuntimeError(
                 f"model raised {type(error).__name__} on a batch of {len(x)} images, shape {tuple(x.shape)}: {error} "
@@ -140,31 +136,6 @@ class _Counted:
                     "taken. Attacks of kind 'square' need none."
                 )
         return logits
-
-
-def _out_of_memory(error: Exception) -> bool:
-    known = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
-    return known or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())
-
-
-def _halving(call: Callable[[Tensor], Any], rows: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Any]]:
-    """`call` on batches of `rows`; a batch that does not fit into memory is cut in half, and so are all after it."""
-    while len(rows):
-        batch = rows[:batch_size]
-        try:
-            result = call(batch)
-        except Exception as error:
-            if not _out_of_memory(error) or len(batch) == 1:
-                raise
-            batch_size = (len(batch) + 1) // 2
-            continue
-        yield batch, result
-        rows = rows[len(batch) :]
-
-
-def in_batches(call: Callable[[Tensor], Tensor], n: int, batch_size: int, device: torch.device) -> Tensor:
-    """`call` on the row numbers 0 .. n - 1, a batch at a time; its results joined."""
-    return torch.cat([part for _, part in _halving(call, torch.arange(n, device=device), batch_size)])
 
 
 def _predict(model: Model, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
@@ -264,7 +235,7 @@ class _Evaluation:
         draws = self._draw(attack, generator)
         start, model = time.perf_counter(), self.model
         model.forward = model.backward = 0
-        for batch, broken in _halving(lambda rows: self._attack(attack, one.rank, rows, draws), rows, self.batch_size):
+        for batch, broken in halving(lambda rows: self._attack(attack, one.rank, rows, draws), rows, self.batch_size):
             self.broken_by[batch[broken]] = one.index
             self.done[batch] = one.index + 1
             now = time.perf_counter()
