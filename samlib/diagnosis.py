@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from samlib.ascent import Model, attack_mode
 from samlib.attacks import default_generator, pgd, square
 from samlib.balls import make_ball
-from samlib.batches import default_batch_size, in_batches
+from samlib.batches import Batches
 from samlib.checks import check_classifier_input, check_count, check_logits, check_model, check_number
 from samlib.losses import cross_entropy, make_loss, margin
 from samlib.reports import html_table, text_table
@@ -109,18 +109,19 @@ def diagnose(
     if other is not None:
         check_model(other, x)
     check_count("images", images)
-    batch_size = default_batch_size(x) if batch_size is None else check_count("batch_size", batch_size)
+    batches = Batches(x, batch_size)
     rows = torch.linspace(0, len(x) - 1, min(images, len(x)), device=x.device).round().long()
     seed = int(torch.randint(2**62, (), generator=(g := default_generator(generator)), device=g.device))
-    return Diagnosis(tuple(_Checkup(model, x[rows].detach(), y[rows], eps, norm, batch_size, seed).checks(other)))
+    return Diagnosis(tuple(_Checkup(model, x[rows].detach(), y[rows], eps, norm, batches, seed).checks(other)))
 
 
 class _Checkup:
     """The checks of one model on some images."""
 
-    def __init__(self, model: Model, x: Tensor, y: Tensor, eps: float, norm: str, batch_size: int, seed: int) -> None:
+    def __init__(self, model: Model, x: Tensor, y: Tensor, eps: float, norm: str, batches: Batches, seed: int) -> None:
         self.model, self.x, self.y, self.eps, self.norm = model, x, y, eps, norm
-        self.batch_size, self.seed = batch_size, seed
+        self.batches, self.seed = batches, seed
+        self.all = torch.arange(len(x), device=x.device)
 
     def predict(self, model: Model, x: Tensor) -> Tensor:
         """Logits, (n, classes)."""
@@ -131,7 +132,7 @@ class _Checkup:
             return logits
 
         with attack_mode(model), torch.no_grad():
-            return in_batches(batch, len(x), self.batch_size, x.device)
+            return self.batches.joined(batch, self.all[: len(x)])
 
     def attack(
         self, model: Model, how: Callable[..., Tensor] = pgd, eps: float | None = None, **settings: Any
@@ -146,7 +147,7 @@ class _Checkup:
         def batch(rows: Tensor) -> Tensor:
             return how(model, x[rows], self.y[rows], eps, self.norm, generator=generator, **settings)
 
-        return in_batches(batch, len(x), self.batch_size, x.device)
+        return self.batches.joined(batch, self.all[: len(x)])
 
     def right(self, x: Tensor, model: Model | None = None) -> Tensor:
         """Which images are classified correctly, bool, (n,)."""
@@ -244,7 +245,7 @@ class _Checkup:
             return gradient.flatten(1).abs().amax(1) == 0
 
         with attack_mode(self.model):
-            return in_batches(batch, len(self.x), self.batch_size, self.x.device)
+            return self.batches.joined(batch, self.all)
 
     def logit_scale(self, clean: Tensor) -> Check:
         lead = float(-margin(clean, self.y).median())

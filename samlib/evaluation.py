@@ -25,12 +25,13 @@ from tqdm.auto import tqdm
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, moves_in, random_search
 from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import check_inside, make_ball
-from samlib.batches import default_batch_size, halving, in_batches, out_of_memory
+from samlib.batches import Batches, out_of_memory
 from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, write_atomically
 from samlib.losses import make_loss
 from samlib.reports import Report, Row
 
+BLOCK = 16  # images whose random starts are drawn together
 KINDS = {"pgd": "PGD", "apgd": "APGD", "square": "Square"}
 
 
@@ -103,9 +104,9 @@ def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int | None = None) 
         batch_size: images in one forward pass; by the size of an image if None.
     """
     check_classifier_input(model, x, y)
-    batch_size = default_batch_size(x) if batch_size is None else check_count("batch_size", batch_size)
+    batches = Batches(x, batch_size)
     with attack_mode(model), torch.no_grad():
-        logits = _predict(_Counted(model), x, y, batch_size)
+        logits = _predict(_Counted(model), x, y, batches)
     return float((logits.argmax(1) == y).double().mean())
 
 
@@ -138,7 +139,7 @@ class _Counted:
         return logits
 
 
-def _predict(model: Model, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+def _predict(model: Model, x: Tensor, y: Tensor, batches: Batches) -> Tensor:
     """Logits of all images, (n, classes), looked at."""
 
     def predict(rows: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ def _predict(model: Model, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
         check_logits(logits, y[rows])
         return logits
 
-    return in_batches(predict, len(x), batch_size, x.device)
+    return batches.joined(predict, torch.arange(len(x), device=x.device))
 
 
 # ---- the evaluation --------------------------------------------------------------------------------------------------
@@ -176,16 +177,16 @@ class _Evaluation:
         eps: float | Tensor,
         norm: str,
         attacks: tuple[Attack, ...],
-        batch_size: int,
+        batches: Batches,
         generator: torch.Generator,
     ) -> None:
         self.raw_model, self.model = model, _Counted(model)
-        self.x, self.y, self.eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
-        self.norm, self.attacks, self.batch_size = norm, attacks, batch_size
+        self.x, self.y, self.eps = x.detach(), y, one_for_each(eps, x)
+        self.norm, self.attacks, self.batches = norm, attacks, batches
         with attack_mode(model), torch.no_grad():
-            logits = _predict(self.model, self.x, self.y, batch_size)
-            probe = self.x[: min(batch_size, 64)]
-            self.random = not torch.allclose(self.model(probe), self.model(probe), rtol=1e-3, atol=1e-3)
+            logits = _predict(self.model, x, y, batches)
+            first, second = (_predict(self.model, x[:64], y[:64], batches) for _ in range(2))
+        self.random = not torch.allclose(first, second, rtol=1e-3, atol=1e-3)
         self.correct = logits.argmax(1) == y
         wrong_first = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
         self.ranking = wrong_first[:, :-1]  # the wrong classes, likely ones first
@@ -230,12 +231,9 @@ class _Evaluation:
                 on_pass()
 
     def _run_pass(self, one: _Pass, rows: Tensor, after_batch: Callable[[], None]) -> None:
-        attack, row = self.attacks[one.attack], self.rows[one.attack]
-        generator = torch.Generator().manual_seed(one.seed)
-        draws = self._draw(attack, generator)
-        start, model = time.perf_counter(), self.model
+        row, model, start = self.rows[one.attack], self.model, time.perf_counter()
         model.forward = model.backward = 0
-        for batch, broken in halving(lambda rows: self._attack(attack, one.rank, rows, draws), rows, self.batch_size):
+        for batch, broken in self.batches.each(lambda rows: self._attack(one, rows), rows):
             self.broken_by[batch[broken]] = one.index
             self.done[batch] = one.index + 1
             now = time.perf_counter()
@@ -247,23 +245,32 @@ class _Evaluation:
             start, model.forward, model.backward = now, 0, 0
             after_batch()
 
-    def _draw(self, attack: Attack, generator: torch.Generator) -> Any:
-        """A pass's random numbers: for all images, before any batch is cut, so that its size changes nothing."""
-        if attack.kind == "square":
-            return draw_proposals(self.x, self.norm, attack.steps, generator)
-        return random_start(make_ball(self.norm, 1.0), self.x, self.eps, generator)
+    def _random_start(self, seed: int, rows: Tensor) -> Tensor:
+        """Where a pass begins, (batch, ...).
 
-    def _attack(self, attack: Attack, rank: int | None, rows: Tensor, draws: Any) -> Tensor:
+        Drawn for blocks of neighbours, whichever of them are in the batch: so neither its size nor who else is in it
+        changes what an image is given, and nothing is drawn where nothing is left.
+        """
+        starts, ball = [], make_ball(self.norm, 1.0)
+        for block in (rows // BLOCK).unique().tolist():
+            images = slice(block * BLOCK, (block + 1) * BLOCK)
+            generator = torch.Generator().manual_seed(seed + block)
+            drawn = random_start(ball, self.x[images], self.eps[images], generator)
+            starts.append(drawn[rows[rows // BLOCK == block] % BLOCK])
+        return torch.cat(starts)
+
+    def _attack(self, one: _Pass, rows: Tensor) -> Tensor:
         """Attack some images. Returns which of them the model errs on when it is shown the result once more, (batch,).
 
         A model with noise inside must not be left at the first error, which may be luck: there the image of highest
         loss counts.
         """
-        x, y, eps = self.x[rows], self.y[rows], self.eps[rows]
+        attack, x, y, eps = self.attacks[one.attack], self.x[rows], self.y[rows], self.eps[rows]
         loss, stop = make_loss(attack.loss), not self.random
-        targets = None if rank is None else self.ranking[rows, rank]
+        targets = None if one.rank is None else self.ranking[rows, one.rank]
         if attack.kind == "square":
-            x_adv = random_search(self.model, x, y, eps, self.norm, proposals=draws, loss=loss, stop=stop)
+            proposals = draw_proposals(x, self.norm, attack.steps, torch.Generator().manual_seed(one.seed))
+            x_adv = random_search(self.model, x, y, eps, self.norm, proposals=proposals, loss=loss, stop=stop)
         elif attack.kind == "apgd":
             x_adv = apgd_ascent(
                 self.model,
@@ -271,7 +278,7 @@ class _Evaluation:
                 y,
                 eps,
                 self.norm,
-                start=draws[rows],
+                start=self._random_start(one.seed, rows),
                 steps=attack.steps,
                 loss=loss,
                 targets=targets,
@@ -283,7 +290,7 @@ class _Evaluation:
                 x,
                 y,
                 make_ball(self.norm, eps),
-                start=draws[rows],
+                start=self._random_start(one.seed, rows),
                 steps=attack.steps,
                 step_size=attack.step * eps,
                 loss=loss,
@@ -374,14 +381,14 @@ def _prepare(
     check_classifier_input(model, x, y)
     eps = check_radius("eps", eps, x)
     make_ball(norm, eps)
-    batch_size = default_batch_size(x) if batch_size is None else check_count("batch_size", batch_size)
+    batches = Batches(x, batch_size)
     check_choice("budget", budget, BUDGETS)
     attacks = BUDGETS[budget] if attacks is None else attacks
     if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
         raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.evaluation.Attack.")
     if any(attack.kind == "square" for attack in attacks):
         moves_in(norm)
-    return _Evaluation(model, x, y, eps, norm, tuple(attacks), batch_size, default_generator(generator))
+    return _Evaluation(model, x, y, eps, norm, tuple(attacks), batches, default_generator(generator))
 
 
 def evaluate(

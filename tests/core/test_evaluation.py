@@ -18,6 +18,7 @@ from torch import nn
 import samlib
 from samlib import masking
 from samlib.balls import make_ball, project_pixels
+from samlib.batches import default_batch_size
 from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
 from tests.norms import NORMS, typical_eps
 
@@ -181,6 +182,41 @@ def test_the_batch_size_changes_nothing(trained, some, norm, device):
         parts = evaluate(model, x, y, eps, norm, attacks=EVERY_KIND, batch_size=batch_size)
         assert torch.equal(parts.robust_mask, whole.robust_mask)
         assert [row.broke for row in parts.attacks] == [row.broke for row in whole.attacks]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_who_else_is_attacked_changes_nothing(trained, digits, norm, device):
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+    model, x, y = copy.deepcopy(trained["sam"]).double(), digits[2][:120].double(), digits[3][:120]
+    attacks, eps = [Attack("ce", steps=3), Attack("margin", steps=3, kind="apgd")], typical_eps(norm)
+    alone = torch.arange(120, device=device) % 3 == 0
+    labels = y.where(alone, (y + 1) % 10)  # the others are misclassified: nothing is left to attack
+    together, few = (robust_mask(model, x, labels, eps, norm, attacks=attacks) for labels in (y, labels))
+    assert torch.equal(few[alone], together[alone])
+    assert 0 < few.sum() < alone.sum()
+
+
+PEAK = """
+import resource, sys, torch, samlib
+from samlib.evaluation import Attack
+torch.set_num_threads(1)
+x, y = torch.rand(600, 3, 96, 96), torch.zeros(600, dtype=torch.long)
+model = torch.nn.Sequential(torch.nn.AvgPool2d(96), torch.nn.Flatten(), torch.nn.Linear(3, 2))
+model[2].bias.data = torch.tensor([9.0, 0.0])
+attacks = [Attack("ce", steps=1), Attack("margin", steps=1, kind="apgd"), Attack("margin", steps=2, kind="square")]
+def evaluate(n):
+    samlib.evaluate(model, x[:n], y[:n], 0.001, attacks=attacks, batch_size=8, checkpoint=sys.argv[1] + str(n))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print((-evaluate(8) + evaluate(600)) / (4 * x.numel()))
+"""
+
+
+def test_an_evaluation_needs_little_memory_beside_the_images(tmp_path):
+    """What it has drawn or copied at any time: a batch's share, and not a copy of the data."""
+    pytest.importorskip("resource")
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "evaluation")]
+    assert float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) < 0.3
 
 
 def test_the_seed_decides_and_no_global_generator_is_touched(trained, digits, device):
@@ -399,15 +435,29 @@ def test_a_model_that_fails_on_some_batch_size_is_named_with_it(trained, some):
         evaluate(model, *some, 0.1, batch_size=100)
 
 
-def test_a_batch_too_large_for_the_memory_is_halved(trained, some):
-    model = Picky(trained["sgd"], range(33, 1000), RuntimeError("MPS backend out of memory"))
+OUT_OF_MEMORY = ["MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED"]
+
+
+@pytest.mark.parametrize("message", OUT_OF_MEMORY)
+def test_a_batch_too_large_for_the_memory_is_halved_once_and_for_all(trained, some, message):
+    model = Picky(trained["sgd"], range(33, 1000), RuntimeError(message))
     expected = evaluate(trained["sgd"], *some, 0.125, attacks=EVERY_KIND)
-    probe = Picky(trained["sgd"], range(65, 1000), RuntimeError("MPS backend out of memory"))
-    assert torch.equal(evaluate(probe, *some, 0.125, attacks=EVERY_KIND).robust_mask, expected.robust_mask)
+    assert torch.equal(evaluate(model, *some, 0.125, attacks=EVERY_KIND).robust_mask, expected.robust_mask)
+    assert [size for size in model.seen if size > 32] == [120, 60]
+    assert 30 in model.seen
+    model.seen.clear()
     assert accuracy(model, *some) == expected.clean
-    assert 30 in model.seen  # 120, 60, then 30
+    assert model.seen == [120, 60, 30, 30, 30, 30]
+    model.seen.clear()
+    samlib.diagnose(model, *some, 0.125)
+    assert [size for size in model.seen if size > 32] == [120, 60]
     with pytest.raises(RuntimeError, match="out of memory"):
         accuracy(Picky(trained["sgd"], range(1, 1000), RuntimeError("CUDA out of memory")), *some)
+
+
+def test_the_default_batch_suits_the_images():
+    sizes = {shape: default_batch_size(torch.zeros(1, *shape)) for shape in ((1, 8, 8), (3, 32, 32), (3, 224, 224))}
+    assert list(sizes.values()) == [1024, 296, 42]
 
 
 def test_nan_logits_are_an_error_in_clean_images_and_in_attacked_ones(trained, some):
