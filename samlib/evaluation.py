@@ -181,8 +181,7 @@ class _Evaluation:
         generator: torch.Generator,
     ) -> None:
         self.raw_model, self.model = model, _Counted(model)
-        self.x, self.y, self.eps = x.detach(), y, one_for_each(eps, x)
-        self.norm, self.attacks, self.batches = norm, attacks, batches
+        self.x, self.y, self.norm, self.attacks, self.batches = x.detach(), y, norm, attacks, batches
         with attack_mode(model), torch.no_grad():
             logits = _predict(self.model, x, y, batches)
             first, second = (_predict(self.model, x[:64], y[:64], batches) for _ in range(2))
@@ -201,26 +200,29 @@ class _Evaluation:
             _Pass(k, i, rank, seed, first=k == 0 or order[k - 1][0] != i)
             for k, ((i, rank), seed) in enumerate(zip(order, seeds, strict=True))
         ]
-        self.done = torch.zeros_like(y)  # passes that each image has had, or did not need
-        self.broken_by = torch.full_like(y, -1)
         self.rows = [Row(str(attack), attack.steps) for attack in attacks]
+        self.begin(one_for_each(eps, x), self.correct)
+
+    def begin(self, eps: Tensor, attacked: Tensor) -> None:
+        """Nothing is done yet: attack these images, bool, (n,), each in its ball of radius eps, (n,)."""
+        self.eps, self.attacked = eps, attacked
+        self.done = torch.zeros_like(attacked, dtype=torch.long)  # passes that each image has had, or did not need
+        self.broken_by = torch.full_like(self.done, -1)
 
     @property
     def robust_mask(self) -> Tensor:
-        return self.correct & (self.broken_by < 0)
+        return self.attacked & (self.broken_by < 0)
 
     def waiting(self, one: _Pass) -> Tensor:
         """The images that this pass is still to attack. In a ball of radius 0 there is nothing to look for."""
         return (self.robust_mask & (self.done <= one.index) & (self.eps > 0)).nonzero().squeeze(1)
 
     def masked(self, before: _Pass) -> bool:
-        """Whether earlier random search broke more than one in a hundred of those that gradients had not broken."""
-        searches = [p.index for p in self.passes[: before.index] if self.attacks[p.attack].kind == "square"]
-        broke = sum(int((self.broken_by == index).sum()) for index in searches)
-        left = int(self.robust_mask.sum())
-        return broke > 0.01 * (broke + left)
+        """Whether earlier random search broke more than one in a hundred of those that it tried."""
+        earlier = zip(self.attacks[: before.attack], self.rows, strict=False)
+        return any(attack.kind == "square" and row.broke > 0.01 * row.tried for attack, row in earlier)
 
-    def run(self, after_batch: Callable[[], None], on_pass: Callable[[], None]) -> None:
+    def run(self, after_batch: Callable[[], None] = lambda: None, on_pass: Callable[[], None] = lambda: None) -> None:
         """All that is left to do; `after_batch` is called whenever something is done."""
         with attack_mode(self.raw_model):
             for one in self.passes:
@@ -479,7 +481,7 @@ def robust_mask(
     Arguments as for `robust_accuracy`.
     """
     evaluation = _prepare(model, x, y, eps, norm, budget, attacks, batch_size, generator)
-    evaluation.run(lambda: None, lambda: None)
+    evaluation.run()
     return evaluation.robust_mask
 
 
@@ -515,7 +517,7 @@ def robust_accuracy(
     return float(robust_mask(model, x, y, eps, norm, budget, attacks, batch_size, generator).double().mean())
 
 
-# Where along a curve an image breaks, a cheap attack tells well enough for the dear ones to begin there.
+# Where along a curve an image breaks, a cheap attack estimates well enough for the union to begin there.
 SCOUT = (Attack("margin", steps=10, kind="apgd"),)
 
 
@@ -533,9 +535,12 @@ def robust_curve(
     """Robust accuracy at each of several radii, in increasing order; other arguments as for `robust_accuracy`.
 
     What breaks an image breaks it in every larger ball too, and an image that is robust in a ball is so in every
-    smaller one. So each image has one radius at which it breaks; a cheap attack guesses it, and the union is tried on
-    the radius just below, then on the next smaller one if that breaks it too. The curve never rises, and most images
-    are attacked by the whole union once, not once for each radius.
+    smaller one. So the union looks for the one radius from which on it breaks an image: it begins where a cheap attack
+    lost it, goes down while it breaks the image, up while it does not, and leaves out the radii that are then decided.
+
+    Each verdict of the union is the one that `robust_accuracy` gives at that radius, with the same random numbers. The
+    curve can lie below single evaluations, where an attack fails in a ball although it succeeds in a smaller one, and
+    above them, where one succeeds in a ball that was left out because it fails in a larger one. It never rises.
 
     Raises:
         ValueError: `eps` is empty or does not increase.
@@ -543,24 +548,24 @@ def robust_curve(
     radii = [check_number("eps", e) for e in eps]
     if not radii or any(b <= a for a, b in itertools.pairwise(radii)):
         raise ValueError(f"eps is {list(eps)}; it must hold at least one radius, in increasing order.")
-    first = _prepare(model, x, y, radii[0], norm, budget, attacks, batch_size, generator)
-    generator = default_generator(generator)
+    union = _prepare(model, x, y, radii[0], norm, budget, attacks, batch_size, generator)
+    balls = torch.tensor(radii, dtype=x.dtype, device=x.device)
 
-    def attack(rows: Tensor, radius: Tensor, union: Sequence[Attack] | None) -> Tensor:
-        return robust_mask(model, x[rows], y[rows], radius, norm, budget, union, batch_size, generator)
+    def robust(evaluation: _Evaluation, level: Tensor, which: Tensor) -> Tensor:
+        """Which of these images are robust at the level-th radius, (n,), of each."""
+        evaluation.begin(balls[level - 1], which)
+        evaluation.run()
+        return evaluation.robust_mask
 
-    # the number of radii at which an image is robust
-    levels = torch.where(first.correct, len(radii), 0)
-    unharmed = int(radii[0] == 0)  # there is nothing to attack at radius 0
-    for level in range(unharmed, len(radii)):
-        rows = (levels > level).nonzero().squeeze(1)
-        if len(rows):
-            stood = attack(rows, x.new_full((len(rows),), radii[level]), SCOUT)
-            levels[rows[~stood]] = level
-    rows = (levels > unharmed).nonzero().squeeze(1)
-    while len(rows):
-        radius = x.new_tensor(radii)[levels[rows] - 1]
-        rows = rows[~attack(rows, radius, attacks)]
-        levels[rows] -= 1
-        rows = rows[levels[rows] > unharmed]
-    return [float((levels > level).double().mean()) for level in range(len(radii))]
+    # The number of radii at which an image is robust is at least `low`, at most `high`, and first guessed.
+    low, high = torch.zeros_like(y), torch.where(union.correct, len(radii), 0)
+    guess = torch.full_like(y, len(radii) // 2)
+    if any(attack.kind != "square" for attack in union.attacks):  # else there may be no gradients to follow
+        scout, guess = _prepare(model, x, y, radii[0], norm, budget, SCOUT, batch_size, None), low.clone()
+        for level in range(1, len(radii) + 1):
+            guess += robust(scout, torch.full_like(y, level), union.correct & (guess == level - 1))
+    while bool((open_ := low < high).any()):
+        level = guess.clamp(low + 1, high)
+        stood = robust(union, level, open_)
+        low, high = torch.where(stood, level, low), torch.where(open_ & ~stood, level - 1, high)
+    return [float((low > level).double().mean()) for level in range(len(radii))]

@@ -256,6 +256,55 @@ def test_a_curve_starts_at_clean_accuracy_never_rises_and_agrees_with_single_eva
         assert value == pytest.approx(robust_accuracy(model, x, y, radius, norm), abs=0.0051)
 
 
+def bounds(model, x, y, radii, norm, attacks):
+    """Between what shares a curve may lie, by single evaluations: an image is robust in one and not in the next.
+
+    There is one such place, but for images that the union breaks in a ball and not in a larger one.
+    """
+    says = torch.stack([robust_mask(model, x, y, radius, norm, attacks=attacks) for radius in radii])
+    says = torch.cat([torch.ones_like(says[:1]), says, torch.zeros_like(says[:1])])
+    level = torch.arange(len(radii) + 1, device=x.device)[:, None]
+    breaks = says[:-1] & ~says[1:]
+    first, last = torch.where(breaks, level, len(radii)).amin(0), torch.where(breaks, level, 0).amax(0)
+    return [[float((end > k).double().mean()) for k in range(len(radii))] for end in (first, last)]
+
+
+UNIONS = {
+    "pgd": (Attack("ce", steps=1),),
+    "apgd": (Attack("margin", steps=1, kind="apgd"),),
+    "square": (Attack("margin", steps=3, kind="square"),),
+    "strong": (Attack("margin", steps=20, kind="apgd"), Attack("ce", steps=20, kind="apgd")),
+}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("union", UNIONS)
+def test_a_curve_is_what_the_union_says_however_weak_and_not_its_scout(trained, digits, union, norm):
+    model, attacks = trained["sgd" if union == "strong" else "at"], UNIONS[union]
+    x, y = digits[2][:200], digits[3][:200]
+    radii = [factor * typical_eps(norm) for factor in (0.25, 0.5, 1.0, 1.5, 2.0)]
+    curve = robust_curve(model, x, y, radii, norm, attacks=attacks)
+    for low, high, value in zip(*bounds(model, x, y, radii, norm, attacks), curve, strict=True):
+        assert low - 0.0051 <= value <= high + 0.0051  # one image by rounding, since the batches differ
+        assert high - low < 0.05
+    if union != "strong":
+        assert curve[2] > 0.1 + robust_accuracy(model, x, y, radii[2], norm, budget="quick")
+
+
+def test_a_curve_of_a_model_without_gradients(trained, some):
+    def model(x):
+        with torch.no_grad():
+            return trained["sgd"](x)
+
+    search, radii = [Attack("margin", steps=20, kind="square")], [0.0, 0.05, 0.1, 0.2]
+    curve = robust_curve(model, *some, radii, attacks=search)
+    for radius, value in zip(radii, curve, strict=True):
+        assert value == pytest.approx(robust_accuracy(model, *some, radius, attacks=search), abs=0.02)
+    assert curve[0] > curve[-1] + 0.2
+    with pytest.raises(ValueError, match=r"Attacks of kind 'square' need none"):
+        robust_curve(model, *some, radii)
+
+
 def test_eight_radii_cost_at_most_four_times_one(trained, digits):
     """In passes, which no other process disturbs; the one is the middle of the eight."""
     x, y = digits[2][:200], digits[3][:200]
