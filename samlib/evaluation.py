@@ -9,7 +9,6 @@ pass of its own.
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import itertools
 import time
@@ -28,7 +27,7 @@ from samlib.balls import check_inside, make_ball
 from samlib.batches import Batches, out_of_memory
 from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, write_atomically
-from samlib.losses import make_loss
+from samlib.losses import make_loss, margin
 from samlib.reports import Report, Row
 
 BLOCK = 16  # images whose random starts are drawn together
@@ -167,7 +166,7 @@ class _Pass:
 class _Evaluation:
     """An evaluation, one batch at a time. For each image it knows which passes there were, and which broke it."""
 
-    FORMAT = "samlib.evaluation 1"
+    FORMAT = "samlib.evaluation 2"
 
     def __init__(
         self,
@@ -186,6 +185,8 @@ class _Evaluation:
             logits = _predict(self.model, x, y, batches)
             first, second = (_predict(self.model, x[:64], y[:64], batches) for _ in range(2))
         self.random = not torch.allclose(first, second, rtol=1e-3, atol=1e-3)
+        self.margins = margin(logits, y).float().cpu()
+        self.noise = float((margin(first, y[:64]) - margin(second, y[:64])).abs().mean())
         self.correct = logits.argmax(1) == y
         wrong_first = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
         self.ranking = wrong_first[:, :-1]  # the wrong classes, likely ones first
@@ -309,9 +310,10 @@ class _Evaluation:
 
     @functools.cached_property
     def identity(self) -> dict[str, str]:
-        """What must agree for an evaluation to be the same one. The batch size need not."""
+        """What must agree for an evaluation to be the same, besides the model's answers. The batch size need not."""
+        parameters = self.raw_model.parameters() if isinstance(self.raw_model, nn.Module) else ()
         return {
-            "model": _model_hash(self.raw_model, self.correct),
+            "model": hash_tensors(*parameters),
             "images and labels": hash_tensors(self.x, self.y),
             "eps": hash_tensors(self.eps),
             "norm": self.norm,
@@ -319,10 +321,21 @@ class _Evaluation:
             "seed": str([one.seed for one in self.passes]),
         }
 
+    def answers_as(self, state: dict[str, Any]) -> bool:
+        """Whether the model does, up to rounding; or if it draws random numbers, up to what they change in a call."""
+        if self.random:
+            apart = float((self.margins - state["margins"]).abs().mean())
+            return apart <= 1.5 * min(self.noise, state["noise"])
+        usual = float(state["margins"].abs().median())
+        return torch.allclose(self.margins, state["margins"], rtol=0.01, atol=0.01 * usual)
+
     def state(self) -> dict[str, Any]:
         return {
             "format": self.FORMAT,
             "identity": self.identity,
+            "margins": self.margins,
+            "noise": self.noise,
+            "correct": self.correct.cpu(),
             "done": self.done.cpu(),
             "broken_by": self.broken_by.cpu(),
             "rows": [vars(row).copy() for row in self.rows],
@@ -332,40 +345,33 @@ class _Evaluation:
         """Go on from a state; `name` says in errors where it came from."""
         if not isinstance(state, dict) or state.get("format") != self.FORMAT:
             raise ValueError(
-                f"{name} was not written by samlib.evaluate; choose another name for this evaluation's file."
+                f"{name} was not written by this version of samlib.evaluate; "
+                "choose another name for this evaluation's file, or remove the old one."
             )
         ours, theirs = self.identity, state["identity"]
         differ = [key for key in ours if ours[key] != theirs.get(key)]
+        if not {"model", "images and labels"} & set(differ) and not self.answers_as(state):
+            differ.insert(0, "model")
         if differ:
             raise ValueError(
                 f"{name} belongs to another evaluation: {', '.join(differ)} differ. "
                 "Choose another name for this evaluation's file, or remove the old one."
             )
-        self.done, self.broken_by = state["done"].to(self.done.device), state["broken_by"].to(self.done.device)
-        self.rows = [Row(**row) for row in state["rows"]]
+        for key in ("correct", "done", "broken_by"):
+            setattr(self, key, state[key].to(self.y.device))
+        self.attacked, self.rows = self.correct, [Row(**row) for row in state["rows"]]
 
-    def report(self, finished: bool) -> Report:
+    def report(self) -> Report:
         low, high = self.eps.aminmax()
         robust = self.robust_mask
         return Report(
             clean=float(self.correct.double().mean()),
             robust=float(robust.double().mean()),
             robust_mask=robust,
-            attacks=[Row(**vars(row)) for row in self.rows],
+            attacks=self.rows,
             eps=float(low) if low == high else (float(low), float(high)),
             norm=self.norm,
-            finished=finished,
-            _state=self.state(),
         )
-
-
-def _model_hash(model: Model, correct: Tensor) -> str:
-    """Architecture and weights; of a plain function, its name and which images it gets right."""
-    if not isinstance(model, nn.Module):
-        return getattr(model, "__qualname__", type(model).__qualname__) + hash_tensors(correct)
-    named = sorted(model.state_dict().items())
-    text = repr(model) + " ".join(name for name, _ in named)
-    return hashlib.sha256(text.encode()).hexdigest() + hash_tensors(*(value for _, value in named))
 
 
 def _prepare(
@@ -404,32 +410,25 @@ def evaluate(
     batch_size: int | None = None,
     generator: torch.Generator | None = None,
     checkpoint: str | Path | None = None,
-    resume: Report | None = None,
     progress: bool = False,
 ) -> Report:
     """Robust accuracy with a report: what each attack tried, broke and cost. Other arguments as for `robust_accuracy`.
 
-    An interruption loses nothing but the batch at work. Interrupted from the keyboard, an evaluation without
-    `checkpoint` returns the report so far, with `finished` False; call again with `resume=report` to go on. With
-    `checkpoint` the interruption goes through, and the same call goes on from the file. Either way the numbers are
-    those of an uninterrupted evaluation. (A model that draws random numbers of its own starts those anew.)
+    With `checkpoint`, an interruption loses nothing but the batch at work: the same call goes on from the file, and its
+    numbers are those of an uninterrupted evaluation. (A model that draws random numbers of its own starts those anew.)
 
     Args:
-        checkpoint: file to save to after every batch and to go on from if it exists.
-        resume: an unfinished report of the same evaluation.
+        checkpoint: file to save to after every batch and to go on from if it exists. It is taken up by the same images
+            and settings, and by a model of the same parameters that answers alike.
         progress: show a progress bar over the passes (one for each attack, run and target).
 
     Raises:
-        ValueError, TypeError: an argument is not as said, or the checkpoint or report is of another evaluation.
+        ValueError, TypeError: an argument is not as said, or the checkpoint is of another evaluation.
         RuntimeError: the model fails on some batch. A batch too large for the memory is halved instead.
-        OSError: the checkpoint cannot be written.
+        OSError: the checkpoint cannot be read or written.
     """
     evaluation = _prepare(model, x, y, eps, norm, budget, attacks, batch_size, generator)
     path = None if checkpoint is None else Path(checkpoint)
-    if resume is not None:
-        if not isinstance(resume, Report):
-            raise TypeError(f"resume is a {type(resume).__name__}; it must be a Report of samlib.evaluate.")
-        evaluation.take_up(resume._state, "resume")
     if path is not None and path.exists():
         evaluation.take_up(_read(path), f"checkpoint={str(path)!r}")
 
@@ -445,19 +444,16 @@ def evaluate(
             bar.set_postfix(robust=f"{evaluation.robust_mask.double().mean():.1%}", refresh=False)
             bar.update()
 
-        try:
-            save()
-            evaluation.run(save, on_pass)
-        except KeyboardInterrupt:
-            if path is not None:
-                raise
-            return evaluation.report(finished=False)
-    return evaluation.report(finished=True)
+        save()
+        evaluation.run(save, on_pass)
+    return evaluation.report()
 
 
 def _read(path: Path) -> Any:
     try:
         return torch.load(path, weights_only=True)
+    except OSError as error:
+        raise OSError(error.errno, f"checkpoint={str(path)!r} could not be read: {error.strerror}") from error
     except Exception as error:  # torch.load raises whatever the broken bytes lead it to
         raise ValueError(
             f"checkpoint={str(path)!r} is not a whole checkpoint ({type(error).__name__}: {error}); "

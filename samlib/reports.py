@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -28,11 +27,9 @@ class Report:
     """What an evaluation found. `print` it, or leave it at the end of a cell.
 
     Attributes:
-        clean, robust: shares of the images, in [0, 1]; until `finished`, `robust` is what is left so far, an upper
-            bound.
-        robust_mask: which images are classified correctly and not broken so far, bool, (n,).
+        clean, robust: shares of the images, in [0, 1].
+        robust_mask: which images are classified correctly and not broken, bool, (n,).
         attacks: one row for each attack.
-        finished: False if the evaluation was interrupted.
     """
 
     clean: float
@@ -41,8 +38,6 @@ class Report:
     attacks: list[Row]
     eps: float | tuple[float, float]
     norm: str
-    finished: bool
-    _state: dict[str, Any] = field(repr=False)
 
     HEAD = ("attack", "tried", "broke", "passes forward", "backward", "seconds")
 
@@ -57,10 +52,9 @@ class Report:
 
     def _summary(self) -> str:
         eps = f"{self.eps:g}" if isinstance(self.eps, float) else f"{self.eps[0]:g} to {self.eps[1]:g}"
-        so_far = "" if self.finished else " so far (interrupted: an upper bound)"
         return (
             f"{self.norm}, eps {eps}, {len(self.robust_mask):,} images: clean {100 * self.clean:.1f} %, "
-            f"robust {100 * self.robust:.1f} %{so_far}"
+            f"robust {100 * self.robust:.1f} %"
         )
 
     def __str__(self) -> str:

@@ -212,7 +212,6 @@ def test_settings_of_pgd_that_are_none(model, device, arguments, error, message)
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=["pgd"]), TypeError, r"attacks is \['pgd'\]"),
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, batch_size=0), ValueError, r"batch_size is 0"),
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, budget="fast"), ValueError, r"budget is 'fast'.*'quick'"),
-        (lambda m, x, y: samlib.evaluate(m, x, y, 0.1, resume=0.5), TypeError, r"resume is a float"),
         (lambda m, x, y: samlib.evaluate(m, x, y, 0.1, generator=0), TypeError, r"generator is a int"),
         (lambda m, x, y: samlib.apgd(m, x, y, 0.1, steps=0), ValueError, r"steps is 0"),
         (lambda m, x, y: samlib.apgd(m, x, y, 0.1, restarts=0), ValueError, r"restarts is 0"),
