@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,62 +31,94 @@ from samlib.losses import make_loss, margin
 from samlib.reports import Report, Row
 
 BLOCK = 16  # images whose random starts are drawn together
-KINDS = {"pgd": "PGD", "apgd": "APGD", "square": "Square"}
+
+
+class Kind(NamedTuple):
+    """The function behind a kind of attack: its name, its defaults (steps or queries), and what it does not take."""
+
+    name: str
+    loss: str
+    size: int
+    refused: tuple[str, ...]
+
+
+KINDS = {
+    "pgd": Kind("PGD", "ce", 10, ("queries",)),
+    "apgd": Kind("APGD", "ce", 100, ("queries", "relative_step_size")),
+    "square": Kind("Square", "margin", 1000, ("relative_step_size", "targets")),
+}
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack of a union.
+    """One attack of a union: what is not given is as in the function, `pgd`, `apgd` or `square`, that `kind` names.
 
-    `kind`: "pgd", "apgd" or "square"; `steps`: gradient steps, or queries for "square"; `step`: length of a step of
-    "pgd" in units of eps. With `targets` = k it is run k times, each time towards the next most likely wrong class.
-    `if_masked`: run only if a gradient-free attack before it broke more than one in a hundred of the images that it
-    tried, none of them broken by gradients: then gradients are no guide here.
-
-    Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on
-    the digits they break up to one image in a hundred more than steps of 2.5 eps / steps.
+    `steps`: gradient steps. `queries`: forward passes of "square", whose `steps` they are also called.
+    `relative_step_size`: length of a step of "pgd" as a share of eps, since a union serves every radius (the function
+    takes it in pixels). With `targets` = k the attack is run k times, each time towards the next most likely wrong
+    class. `if_masked`: run only if a gradient-free attack before it broke more than one in a hundred of the images
+    that it tried, none of them broken by gradients: then gradients are no guide here.
     """
 
-    loss: str = "ce"
-    steps: int = 40
-    step: float = 0.25
+    loss: str | None = None
+    steps: int | None = None
+    relative_step_size: float | None = None
     restarts: int = 1
     targets: int = 0
     kind: str = "pgd"
     if_masked: bool = False
+    queries: int | None = None
 
     def __post_init__(self) -> None:
-        make_loss(self.loss)
-        check_count("steps", self.steps)
-        check_number("step", self.step, open_low=True)
-        check_count("restarts", self.restarts)
-        check_count("targets", self.targets, low=0)
         check_choice("kind", self.kind, KINDS)
-        if self.kind == "square" and self.targets:
-            raise ValueError(f"targets is {self.targets}, but kind 'square' takes none; leave it out.")
+        make_loss(self.loss_name)
+        for name, low in (("steps", 1), ("queries", 1), ("restarts", 1), ("targets", 0)):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), low)
+        if self.relative_step_size is not None:
+            check_number("relative_step_size", self.relative_step_size, open_low=True)
+        for name in KINDS[self.kind].refused:
+            if getattr(self, name):
+                raise ValueError(f"{name} is {getattr(self, name)}, but kind {self.kind!r} takes none; leave it out.")
+        if self.steps and self.queries:
+            raise ValueError(f"steps is {self.steps} and queries is {self.queries}; they mean the same: give one.")
+
+    @property
+    def loss_name(self) -> str:
+        return KINDS[self.kind].loss if self.loss is None else self.loss
+
+    @property
+    def size(self) -> int:
+        """Gradient steps, or queries."""
+        return self.steps or self.queries or KINDS[self.kind].size
 
     def __str__(self) -> str:
-        size = f"{self.steps} {'queries' if self.kind == 'square' else 'steps'}"
         towards = f", {self.targets} targets" if self.targets else ""
         again = f", {self.restarts} runs" if self.restarts > 1 else ""
-        return f"{KINDS[self.kind]} {self.loss}{towards}, {size}{again}"
+        unit = "queries" if self.kind == "square" else "steps"
+        return f"{KINDS[self.kind].name} {self.loss_name}{towards}, {self.size} {unit}{again}"
 
 
-PGD_UNION = (Attack("ce"), Attack("margin"), Attack("margin", targets=3))
+# Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on
+# the digits they break up to one image in a hundred more than steps of 2.5 eps / steps.
+PGD_UNION = tuple(
+    Attack(loss, steps=40, relative_step_size=0.25, targets=targets)
+    for loss, targets in (("ce", 0), ("margin", 0), ("margin", 3))
+)
 
 BUDGETS: dict[str, tuple[Attack, ...]] = {
     "quick": (
         Attack("margin", steps=20, kind="apgd"),
         Attack("ce", steps=20, kind="apgd"),
         Attack("margin", steps=10, targets=3, kind="apgd"),
-        Attack("margin", steps=100, kind="square"),
+        Attack("margin", queries=100, kind="square"),
     ),
     "standard": (
         Attack("margin", steps=40, kind="apgd"),
         Attack("ce", steps=40, kind="apgd"),
         Attack("margin", steps=20, targets=9, kind="apgd"),
-        Attack("margin", steps=300, kind="square"),
-        Attack("margin", steps=5000, kind="square", if_masked=True),
+        Attack("margin", queries=300, kind="square"),
+        Attack("margin", queries=5000, kind="square", if_masked=True),
     ),
 }
 
@@ -183,10 +215,11 @@ class _Evaluation:
         self.x, self.y, self.norm, self.attacks, self.batches = x.detach(), y, norm, attacks, batches
         with attack_mode(model), torch.no_grad():
             logits = _predict(self.model, x, y, batches)
-            first, second = (_predict(self.model, x[:64], y[:64], batches) for _ in range(2))
+            some = min(batches.size, 64)
+            first, second = (_predict(self.model, x[:some], y[:some], batches) for _ in range(2))
         self.random = not torch.allclose(first, second, rtol=1e-3, atol=1e-3)
         self.margins = margin(logits, y).float().cpu()
-        self.noise = float((margin(first, y[:64]) - margin(second, y[:64])).abs().mean())
+        self.noise = float((margin(first, y[:some]) - margin(second, y[:some])).abs().mean())
         self.correct = logits.argmax(1) == y
         wrong_first = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
         self.ranking = wrong_first[:, :-1]  # the wrong classes, likely ones first
@@ -201,7 +234,7 @@ class _Evaluation:
             _Pass(k, i, rank, seed, first=k == 0 or order[k - 1][0] != i)
             for k, ((i, rank), seed) in enumerate(zip(order, seeds, strict=True))
         ]
-        self.rows = [Row(str(attack), attack.steps) for attack in attacks]
+        self.rows = [Row(str(attack), attack.size) for attack in attacks]
         self.begin(one_for_each(eps, x), self.correct)
 
     def begin(self, eps: Tensor, attacked: Tensor) -> None:
@@ -269,10 +302,10 @@ class _Evaluation:
         loss counts.
         """
         attack, x, y, eps = self.attacks[one.attack], self.x[rows], self.y[rows], self.eps[rows]
-        loss, stop = make_loss(attack.loss), not self.random
+        loss, stop = make_loss(attack.loss_name), not self.random
         targets = None if one.rank is None else self.ranking[rows, one.rank]
         if attack.kind == "square":
-            proposals = draw_proposals(x, self.norm, attack.steps, torch.Generator().manual_seed(one.seed))
+            proposals = draw_proposals(x, self.norm, attack.size, torch.Generator().manual_seed(one.seed))
             x_adv = random_search(self.model, x, y, eps, self.norm, proposals=proposals, loss=loss, stop=stop)
         elif attack.kind == "apgd":
             x_adv = apgd_ascent(
@@ -282,7 +315,7 @@ class _Evaluation:
                 eps,
                 self.norm,
                 start=self._random_start(one.seed, rows),
-                steps=attack.steps,
+                steps=attack.size,
                 loss=loss,
                 targets=targets,
                 stop=stop,
@@ -294,8 +327,8 @@ class _Evaluation:
                 y,
                 make_ball(self.norm, eps),
                 start=self._random_start(one.seed, rows),
-                steps=attack.steps,
-                step_size=attack.step * eps,
+                steps=attack.size,
+                step_size=(attack.relative_step_size or 2.5 / attack.size) * eps,
                 loss=loss,
                 targets=targets,
                 keep="best",
@@ -558,8 +591,8 @@ def robust_curve(
     guess = torch.full_like(y, len(radii) // 2)
     if any(attack.kind != "square" for attack in union.attacks):  # else there may be no gradients to follow
         scout, guess = _prepare(model, x, y, radii[0], norm, budget, SCOUT, batch_size, None), low.clone()
-        for level in range(1, len(radii) + 1):
-            guess += robust(scout, torch.full_like(y, level), union.correct & (guess == level - 1))
+        for i in range(len(radii)):
+            guess += robust(scout, torch.full_like(y, i + 1), union.correct & (guess == i))
     while bool((open_ := low < high).any()):
         level = guess.clamp(low + 1, high)
         stood = robust(union, level, open_)

@@ -69,7 +69,7 @@ methods = results.load("methods")
 for attack in methods["protocol"]["attacks"]:
     wrong = attack["targets"]
     towards = f", towards each of the {wrong} likeliest wrong classes" if wrong else ""
-    print(f"PGD, {attack['steps']} steps of {attack['step']} eps from a random start,", end=" ")
+    print(f"PGD, {attack['steps']} steps of {attack['relative_step_size']} eps from a random start,", end=" ")
     print(f"loss: {attack['loss']}{towards}")
 print("An image counts as robust if none of them gets it misclassified.")
 

@@ -152,7 +152,7 @@ runs = results.load("alpha")
 print(runs["protocol"]["data"])
 for attack in runs["protocol"]["attacks"]:
     towards = f" towards each of {attack['targets']} wrong classes" if attack["targets"] else ""
-    print(f"PGD, {attack['steps']} steps of {attack['step']} eps, loss: {attack['loss']}{towards}")
+    print(f"PGD, {attack['steps']} steps of {attack['relative_step_size']} eps, loss: {attack['loss']}{towards}")
 
 # %% [markdown]
 # **Move** the length `r` first, from *0.2 for all* to *its own*. (It counts for the family; the other networks always

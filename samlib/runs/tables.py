@@ -159,11 +159,11 @@ class Strengths:
 
 
 WEAK_TO_STRONG = {
-    "PGD-10": (Attack("ce", steps=10),),
-    "PGD-40": (Attack("ce"),),
-    "PGD-40 margin": (Attack("margin"),),
-    "APGD-40": (Attack("ce", kind="apgd"),),
-    "square 300": (Attack("margin", steps=300, kind="square"),),
+    "PGD-10": (Attack("ce", steps=10, relative_step_size=0.25),),
+    "PGD-40": PGD_UNION[:1],
+    "PGD-40 margin": PGD_UNION[1:2],
+    "APGD-40": (Attack("ce", steps=40, kind="apgd"),),
+    "square 300": (Attack("margin", queries=300, kind="square"),),
     "PGD union": PGD_UNION,
     "quick": BUDGETS["quick"],
     "standard": BUDGETS["standard"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import json
 import signal
@@ -27,8 +28,34 @@ EVERY_KIND = (
     Attack("ce", steps=5),
     Attack("margin", steps=5, kind="apgd", restarts=2),
     Attack("dlr", steps=3, targets=2, kind="apgd"),
-    Attack("margin", steps=40, kind="square"),
+    Attack("margin", queries=40, kind="square"),
 )
+
+
+def test_what_an_attack_does_not_say_is_as_in_its_function():
+    for kind, function in {"pgd": samlib.pgd, "apgd": samlib.apgd, "square": samlib.square}.items():
+        default = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+        attack = Attack(kind=kind)
+        assert attack.size == default["queries" if kind == "square" else "steps"]
+        assert attack.loss_name == default["loss"]
+        assert attack.restarts == default.get("restarts", 1)
+        assert bool(attack.targets) == bool(default.get("targets"))
+
+
+@pytest.mark.parametrize("kind", ["pgd", "apgd", "square"])
+def test_an_attack_alone_is_as_strong_as_its_function(trained, some, kind):
+    x, y = some
+    attacked = getattr(samlib, kind)(trained["sgd"], x, y, 0.08)
+    assert robust_accuracy(trained["sgd"], x, y, 0.08, attacks=[Attack(kind=kind)]) == pytest.approx(
+        accuracy(trained["sgd"], attacked, y), abs=0.02
+    )
+
+
+def test_the_step_of_pgd_is_a_share_of_eps(trained, some):
+    def robust(share):
+        return robust_accuracy(trained["sgd"], *some, 0.08, attacks=[Attack(steps=5, relative_step_size=share)])
+
+    assert robust(None) == robust(2.5 / 5) < robust(1e-3) - 0.2
 
 
 @pytest.fixture
@@ -204,7 +231,7 @@ torch.set_num_threads(1)
 x, y = torch.rand(600, 3, 96, 96), torch.zeros(600, dtype=torch.long)
 model = torch.nn.Sequential(torch.nn.AvgPool2d(96), torch.nn.Flatten(), torch.nn.Linear(3, 2))
 model[2].bias.data = torch.tensor([9.0, 0.0])
-attacks = [Attack("ce", steps=1), Attack("margin", steps=1, kind="apgd"), Attack("margin", steps=2, kind="square")]
+attacks = [Attack("ce", steps=1), Attack("margin", steps=1, kind="apgd"), Attack("margin", queries=2, kind="square")]
 def evaluate(n):
     samlib.evaluate(model, x[:n], y[:n], 0.001, attacks=attacks, batch_size=8, checkpoint=sys.argv[1] + str(n))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -272,7 +299,7 @@ def bounds(model, x, y, radii, norm, attacks):
 UNIONS = {
     "pgd": (Attack("ce", steps=1),),
     "apgd": (Attack("margin", steps=1, kind="apgd"),),
-    "square": (Attack("margin", steps=3, kind="square"),),
+    "square": (Attack("margin", queries=3, kind="square"),),
     "strong": (Attack("margin", steps=20, kind="apgd"), Attack("ce", steps=20, kind="apgd")),
 }
 
@@ -288,7 +315,7 @@ def test_a_curve_is_what_the_union_says_however_weak_and_not_its_scout(trained, 
         assert low - 0.0051 <= value <= high + 0.0051  # one image by rounding, since the batches differ
         assert high - low < 0.05
     if union != "strong":
-        assert curve[2] > 0.1 + robust_accuracy(model, x, y, radii[2], norm, budget="quick")
+        assert curve[2] > 0.03 + robust_accuracy(model, x, y, radii[2], norm, budget="quick")
 
 
 def test_a_curve_of_a_model_without_gradients(trained, some):
@@ -296,7 +323,7 @@ def test_a_curve_of_a_model_without_gradients(trained, some):
         with torch.no_grad():
             return trained["sgd"](x)
 
-    search, radii = [Attack("margin", steps=20, kind="square")], [0.0, 0.05, 0.1, 0.2]
+    search, radii = [Attack("margin", queries=100, kind="square")], [0.0, 0.1, 0.2, 0.3]
     curve = robust_curve(model, *some, radii, attacks=search)
     for radius, value in zip(radii, curve, strict=True):
         assert value == pytest.approx(robust_accuracy(model, *some, radius, attacks=search), abs=0.02)
@@ -574,7 +601,7 @@ def test_nan_logits_are_an_error_in_clean_images_and_in_attacked_ones(trained, s
         evaluate(Overflows(trained["sgd"], 0.5), *some, 0.1)
     x = 0.9 * some[0]
     with pytest.raises(ValueError, match=r"model returned NaN logits for \d+ of \d+ images"):
-        evaluate(Overflows(trained["sgd"], 0.95), x, some[1], 0.1, attacks=[Attack("margin", steps=3, kind="square")])
+        evaluate(Overflows(trained["sgd"], 0.95), x, some[1], 0.1, attacks=[Attack("margin", queries=3, kind="square")])
 
 
 def test_a_model_without_gradients_can_be_searched_only(trained, some):
@@ -584,5 +611,5 @@ def test_a_model_without_gradients_can_be_searched_only(trained, some):
 
     with pytest.raises(ValueError, match=r"do not depend on x .* Attacks of kind 'square' need none"):
         evaluate(model, *some, 0.1)
-    search = [Attack("margin", steps=50, kind="square")]
+    search = [Attack("margin", queries=50, kind="square")]
     assert robust_accuracy(model, *some, 0.2, attacks=search) < accuracy(model, *some)

@@ -61,6 +61,7 @@ def test_a_further_norm_works_in_everything_that_needs_its_ball_only(trained, di
         assert x_adv.max() <= 1
         assert not torch.equal(x_adv, x)
     union = [Attack("margin", steps=20), Attack("margin", steps=20, kind="apgd")]
+    x, y = digits[2][:200], digits[3][:200]
     assert robust_accuracy(trained["sgd"], x, y, l1, "l1", attacks=union) < samlib.accuracy(trained["sgd"], x, y) - 0.2
     model = samlib.mlp().to(x.device)
     history = samlib.train(model, x, y, "at", eps=l1, norm="l1", epochs=2, progress=False)
@@ -95,7 +96,7 @@ def test_moves_that_leave_the_ball_are_an_error_never_a_number(monkeypatch, trai
     with pytest.raises(RuntimeError, match=r"norm 'l1': the attack left \d+ of 30 images outside"):
         square(trained["sgd"], x, y, l1, "l1", queries=300)
     with pytest.raises(RuntimeError, match="norm 'l1': the attack left"):
-        robust_accuracy(trained["sgd"], x, y, l1, "l1", attacks=[Attack("margin", steps=300, kind="square")])
+        robust_accuracy(trained["sgd"], x, y, l1, "l1", attacks=[Attack("margin", queries=300, kind="square")])
 
 
 def test_a_ball_that_does_not_project_is_an_error(monkeypatch, trained, digits):

@@ -26,7 +26,7 @@ def protocol(table: results.Result) -> str:
         parts = []
         for a in union:
             targets = f" × {a['targets']} targets" if a["targets"] else ""
-            parts.append(f"{a['kind']} {a['loss']} {a['steps']}{targets}")
+            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}")
         lines.append(f"{name:14} {', '.join(parts)}")
     return "\n".join(lines)
 
