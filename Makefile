@@ -16,8 +16,11 @@ PYTEST_ARGS ?=
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS = -n auto --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 PYTEST = $(THREADS) .venv/bin/python -m pytest $(PYTEST_OPTIONS)
-# The lessons' copies: all cells of a notebook in one process.
-NOTEBOOKS = -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 build/lessons
+# The lessons' copies: all cells of a notebook in one process. The learner's copies also run in the browser, if there is
+# one, and then there alone.
+NOTEBOOKS = -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120
+BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+COPIES = build/lessons/$(if $(BROWSER),*_solved.ipynb)
 LESSON = $(notdir $(basename $(wildcard notebooks/source/$(L)_*.py)))
 
 lab:
@@ -35,7 +38,7 @@ lint: dev
 test: lint
 	.venv/bin/python tests/notebooks/lesson_copies.py
 	$(PYTEST) tests -m "not long"
-	$(THREADS) .venv/bin/python $(NOTEBOOKS)
+	$(THREADS) .venv/bin/python $(NOTEBOOKS) $(COPIES)
 
 test-long: dev
 	$(PYTEST) tests -m long
@@ -46,7 +49,7 @@ lowest:
 	@scripts/lowest.sh
 	$(THREADS) .venv-lowest/bin/python tests/notebooks/lesson_copies.py
 	$(THREADS) .venv-lowest/bin/python -m pytest $(PYTEST_OPTIONS) tests/core tests/course -m "not long and not slow"
-	$(THREADS) .venv-lowest/bin/python $(NOTEBOOKS)
+	$(THREADS) .venv-lowest/bin/python $(NOTEBOOKS) build/lessons
 
 quick: lint
 	$(PYTEST) tests -m "not long and not slow and not browser"
@@ -58,7 +61,7 @@ lesson: dev
 	.venv/bin/python notebooks/build.py
 	.venv/bin/python tests/notebooks/lesson_copies.py $(L)
 	$(PYTEST) tests/course tests/notebooks tests/browser -k "$(patsubst $(L)_%,%,$(LESSON))"
-	$(THREADS) .venv/bin/python $(NOTEBOOKS)
+	$(THREADS) .venv/bin/python $(NOTEBOOKS) $(COPIES)
 
 notebooks: dev
 	.venv/bin/python notebooks/build.py

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 import torch
 
@@ -44,10 +47,27 @@ def digits(device: torch.device) -> tuple[torch.Tensor, ...]:
 
 
 @pytest.fixture(scope="session")
-def trained(digits: tuple[torch.Tensor, ...], device: torch.device) -> dict[str, torch.nn.Module]:
-    """The digits MLP after SGD, SAM with rho .4, and AT with l_inf eps .125, 60 epochs each."""
-    models = {}
+def trained(
+    digits: tuple[torch.Tensor, ...], device: torch.device, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, torch.nn.Module]:
+    """The digits MLP after SGD, SAM with rho .4, and AT with l_inf eps .125, 60 epochs each.
+
+    The first of several test processes trains them, the others wait for what it writes.
+    """
+    base = tmp_path_factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained.pt"
+    models = {method: samlib.mlp().to(device) for method in ("sgd", "sam", "at")}
+    try:
+        path.with_suffix(".lock").mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 300
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for method, weights in torch.load(path, weights_only=True, map_location=device).items():
+            models[method].load_state_dict(weights)
+        return models
     for method, strength in [("sgd", {}), ("sam", {"rho": 0.4}), ("at", {"eps": 0.125})]:
-        models[method] = samlib.mlp().to(device)
         samlib.train(models[method], *digits[:2], method, progress=False, **strength)
+    torch.save({method: model.state_dict() for method, model in models.items()}, path.with_suffix(".part"))
+    path.with_suffix(".part").rename(path)
     return models

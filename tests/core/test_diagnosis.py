@@ -36,6 +36,7 @@ def found(diagnosis):
     return {check.name for check in diagnosis.checks if check.verdict == "suspicious"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", HONEST)
 def test_no_honest_model_is_suspected(honest, digits, name, norm):
@@ -48,6 +49,7 @@ def test_no_honest_model_is_suspected(honest, digits, name, norm):
     assert {check.verdict for check in diagnosis.checks} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fake", FAKES)
 @pytest.mark.parametrize("name", ["mlp sgd", "mlp at", "resnet sgd", "resnet at"])
 def test_every_fake_is_found_and_for_the_right_reason(honest, digits, name, fake):

@@ -79,6 +79,7 @@ def test_accuracy_is_the_share_classified_correctly_in_evaluation_mode(trained, 
 # ---- strength --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "at", "scaled"])
 def test_the_standard_budget_is_at_most_half_a_point_above_autoattack(trained, digits, name):
     """The record over twelve models and more is benchmarks/results/autoattack.json."""
@@ -110,6 +111,7 @@ def test_the_recorded_benchmark_says_what_the_package_promises():
         assert row["seconds"] <= 4 * max(row["seconds alone"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_budgets_are_ordered_by_strength_and_cost(trained, digits, norm):
     x, y, eps = digits[2][:300], digits[3][:300], typical_eps(norm)
@@ -272,6 +274,7 @@ def test_each_example_may_have_its_own_eps(trained, digits, device):
 # ---- curves ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "norm"), list(zip(itertools.cycle(["at", "sgd"]), NORMS, strict=False)))
 def test_a_curve_starts_at_clean_accuracy_never_rises_and_agrees_with_single_evaluations(trained, digits, name, norm):
     x, y, model = digits[2][:200], digits[3][:200], trained[name]
@@ -332,6 +335,7 @@ def test_a_curve_of_a_model_without_gradients(trained, some):
         robust_curve(model, *some, radii)
 
 
+@pytest.mark.slow
 def test_eight_radii_cost_at_most_four_times_one(trained, digits):
     """In passes, which no other process disturbs; the one is the middle of the eight."""
     x, y = digits[2][:200], digits[3][:200]

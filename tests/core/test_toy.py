@@ -240,6 +240,7 @@ def worst_in_ball(w, p, eta, d, rho, adaptive):
     return max(highest(phi) for phi in (hills if d > 1 else (np.zeros(1), np.full(1, math.pi))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", ["B", "D'"])
 def test_ball_definitions_are_the_least_worst_case(definition):
     unmoved = 0
@@ -428,6 +429,7 @@ def test_own_ball_optimum_gives_the_least_monte_carlo_error():
     assert error(best) < min(error(standard), error(2 * best - standard))
 
 
+@pytest.mark.slow
 def test_logistic_loss_with_fixed_weights_has_no_slope_at_its_optimum():
     for p, eta, d, rho in SETTINGS:
         t, length, weight = logistic_grid(eta, d, rho)

@@ -79,6 +79,7 @@ def test_sgd_equals_a_loop_written_out(digits, device):
     assert torch.allclose(weights(model), weights(plain), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_adversarial_training_makes_robust(digits, device, norm):
     eps = typical_eps(norm)
@@ -166,6 +167,7 @@ def interrupted_after(epochs):
     return stop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(digits, device, tmp_path, method):
     x, y, build = digits[0][:300], digits[1][:300], samlib.small_resnet

@@ -40,6 +40,7 @@ def test_colours_and_sizes_are_named_in_style_alone(path):
     assert found == [], "ask style for it: style.SAM.color, style.QUIET, style.CAPTION"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", scenes())
 def test_every_figure_follows_when_a_colour_changes_once(scene, monkeypatch):
     def colours() -> set[tuple[int, ...]]:

@@ -42,11 +42,14 @@ build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build)
 
 
-def tested_copy(source: Path, *, solved: bool) -> nbformat.NotebookNode:
-    """A lesson with its guard cells in their places, and at its end what it must have said, and the sweep."""
+def tested_copy(source: Path, *, solved: bool, swept: bool) -> nbformat.NotebookNode:
+    """A lesson with its guard cells in their places, and at its end what it must have said, and the sweep.
+
+    `swept`: with the sweep; a browser moves the controls itself.
+    """
     notebook = build.make(source, solved=solved, guarded=True)
     verdicts = dict.fromkeys(build.solutions(source), "correct" if solved else "not attempted")
-    ends = [f"assert _said == {verdicts}, _said", SWEEP.read_text(encoding="utf-8")]
+    ends = [f"assert _said == {verdicts}, _said", *([SWEEP.read_text(encoding="utf-8")] if swept else [])]
     notebook.cells.insert(2, nbformat.v4.new_code_cell(LISTEN, id="listen"))
     notebook.cells += [nbformat.v4.new_code_cell(code, id=f"end-{i}") for i, code in enumerate(ends)]
     return notebook
@@ -60,7 +63,7 @@ def write_copies(numbers: list[str]) -> list[Path]:
     for source in build.sources():
         for kind in ("learner", "solved") if not numbers or source.stem[:2] in numbers else ():
             written.append(COPIES / f"{source.stem}_{kind}.ipynb")
-            nbformat.write(tested_copy(source, solved=kind == "solved"), written[-1])
+            nbformat.write(tested_copy(source, solved=kind == "solved", swept=True), written[-1])
     return written
 
 

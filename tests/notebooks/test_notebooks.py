@@ -238,6 +238,7 @@ def test_a_guard_cell_is_in_the_tested_copy_alone_and_keeps_its_place(tmp_path):
 WIDGET = "from samlib.course import widgets; keep = widgets.{kind}({label!r}, [1, 2], 1)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "complaint"),
     [
