@@ -183,26 +183,7 @@ def train(
         raise ValueError(f"y holds the label {int(y.max())}, but model has {classes} classes: 0 .. {classes - 1}.")
     run = Run(model, x, y, recipe, augment, loss)
     file = None if checkpoint is None else Checkpoint(Path(checkpoint), run)
-    if file is not None:
-        file.load()
-
-    was_training = [(module, module.training) for module in model.modules()]
-    model.train()
-    try:
-        bar = tqdm(total=epochs, initial=run.epoch, desc=method, unit="epoch", disable=not progress)
-        with bar, run.own_randomness():
-            while run.epoch < epochs:
-                run.one_epoch()
-                bar.update()
-                bar.set_postfix(loss=f"{run.history['loss'][-1]:.3f}", refresh=False)
-                if file is not None and (run.epoch % checkpoint_every == 0 or run.epoch == epochs):
-                    file.save()
-                if on_epoch is not None:
-                    on_epoch(run.history)
-    finally:
-        run.optimizer.zero_grad()
-        for module, training in was_training:
-            module.training = training
+    run.complete(file, checkpoint_every, progress, on_epoch)
     return run.history
 
 
@@ -213,7 +194,10 @@ def mean_cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, 
 
 
 class Run:
-    """A training run: model, data, optimizer, schedule, generator and history, one epoch at a time."""
+    """A training run: model, data, optimizer, schedule, generator and history, one epoch at a time.
+
+    `images`, `share`, `passes` and `total` are for engines that keep the images otherwise, or share out the batches.
+    """
 
     def __init__(
         self,
@@ -238,6 +222,35 @@ class Run:
     def epoch(self) -> int:
         """Epochs done."""
         return len(self.history["loss"])
+
+    def complete(
+        self,
+        file: Checkpoint | None = None,
+        checkpoint_every: int = 1,
+        progress: bool = True,
+        on_epoch: Callable[[History], None] | None = None,
+    ) -> None:
+        """Go on from the file, if there is one, to the last epoch; `train` says what the arguments mean."""
+        if file is not None:
+            file.load()
+        was_training = [(module, module.training) for module in self.model.modules()]
+        self.model.train()
+        epochs = self.recipe.epochs
+        try:
+            bar = tqdm(total=epochs, initial=self.epoch, desc=self.recipe.method, unit="epoch", disable=not progress)
+            with bar, self.own_randomness():
+                while self.epoch < epochs:
+                    self.one_epoch()
+                    bar.update()
+                    bar.set_postfix(loss=f"{self.history['loss'][-1]:.3f}", refresh=False)
+                    if file is not None and (self.epoch % checkpoint_every == 0 or self.epoch == epochs):
+                        file.save()
+                    if on_epoch is not None:
+                        on_epoch(self.history)
+        finally:
+            self.optimizer.zero_grad()
+            for module, training in was_training:
+                module.training = training
 
     @contextmanager
     def own_randomness(self) -> Iterator[None]:
@@ -275,11 +288,11 @@ class Run:
         loss_sum = torch.zeros((), device=self.x.device)
         correct = torch.zeros((), device=self.x.device)
         for rows in self.batches():
-            x, y = self.training_images(self.x[rows], self.y[rows]), self.y[rows]
+            x, y = self.training_batch(rows)
             batch_loss, logits = self.one_step(x, y)
-            loss_sum += batch_loss * len(rows)
+            loss_sum += batch_loss * len(y)
             correct += (logits.argmax(1) == y).sum()
-        loss = loss_sum.item() / len(self.x)
+        loss, accuracy = (value / len(self.x) for value in self.total(torch.stack((loss_sum, correct))).tolist())
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"The loss became {loss} in epoch {self.epoch + 1} of {self.recipe.epochs}; "
@@ -287,49 +300,62 @@ class Run:
             )
         self.schedule.step()
         self.history["loss"].append(loss)
-        self.history["accuracy"].append(correct.item() / len(self.x))
+        self.history["accuracy"].append(accuracy)
         self.history["lr"].append(lr)
         self.history["seconds"].append(time.perf_counter() - start)
 
-    def training_images(self, x: Tensor, y: Tensor) -> Tensor:
-        """The images that the loss is taken on: augmented, noisy, or attacked."""
-        recipe = self.recipe
+    def training_batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The images that the loss is taken on, augmented, noisy or attacked, and their labels.
+
+        Random numbers are drawn for the whole batch, so that they are the same for whoever takes a share of it.
+        """
+        recipe, x, y = self.recipe, self.images(rows), self.y[rows]
         if self.augment is not None:
             x = self.augment(x, self.generator)
         if recipe.sigma is not None:
-            return (x + recipe.sigma * random_numbers(torch.randn, x, x.shape, self.generator)).clamp(0, 1)
+            x = (x + recipe.sigma * random_numbers(torch.randn, x, x.shape, self.generator)).clamp(0, 1)
         if recipe.eps is None:
-            return x
+            return self.share(x), self.share(y)
         ball, steps = make_ball(recipe.norm or "linf", recipe.eps), recipe.attack_steps or 7
+        start = project_pixels(ball, x, x + ball.random_start(x, self.generator))
+        x, y, start = self.share(x), self.share(y), self.share(start)
         with attack_mode(self.model):
             x_adv, _ = ascend(
-                self.model,
-                x,
-                y,
-                ball,
-                start=project_pixels(ball, x, x + ball.random_start(x, self.generator)),
-                steps=steps,
-                step_size=2.5 * recipe.eps / steps,
-                loss=cross_entropy,
+                self.model, x, y, ball, start=start, steps=steps, step_size=2.5 * recipe.eps / steps, loss=cross_entropy
             )
-        return x_adv
+        return x_adv, y
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Some images of the training set, float, in [0, 1]."""
+        return self.x[rows]
+
+    def share(self, batch: Tensor) -> Tensor:
+        """What this process takes of a batch."""
+        return batch
+
+    def total(self, sums: Tensor) -> Tensor:
+        """The sums over all shares of an epoch."""
+        return sums
+
+    def passes(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward and backward; the loss and the logits."""
+        loss, logits = self.loss(self.model, x, y)
+        loss.backward()
+        return loss.detach(), logits.detach()
 
     def one_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """One optimizer step on a batch. Returns the loss and the logits at the unperturbed weights."""
-        first: list[Tensor] = []
+        found: list[tuple[Tensor, Tensor]] = []
 
         def closure() -> Tensor:
             self.optimizer.zero_grad()
-            loss, logits = self.loss(self.model, x, y)
-            loss.backward()
-            if not first:
-                first.extend((loss.detach(), logits.detach()))
-            return loss
+            found.append(self.passes(x, y))
+            return found[-1][0]
 
         rho = self.recipe.rho if self.recipe.method == "weight_noise" else None
         step = closure if rho is None else self._at_random_weights(closure, rho)
         self.optimizer.step(step)  # type: ignore[arg-type]  # torch's own closures return tensors
-        return first[0], first[1]
+        return found[0]
 
     def _at_random_weights(self, closure: Callable[[], Tensor], rho: float) -> Callable[[], Tensor]:
         """The closure, called at weights moved by rho in a random direction of weight space."""
