@@ -145,15 +145,19 @@ def preact_resnet18(
     mean: float | Sequence[float] = CIFAR10_MEAN,
     std: float | Sequence[float] = CIFAR10_STD,
     seed: int = 0,
+    width: int = 64,
 ) -> PreActResNet:
     """PreActResNet-18 for 32x32 images, the network of the paper (He et al. 2016, arXiv 1603.05027).
 
-    Args: as for `mlp`; `channels` is the number of colours of an image. The pixels are normalised with CIFAR-10's
-    mean and standard deviation unless others are given.
+    Args: as for `mlp`; `channels` is the number of colours of an image, `width` that of channels in the first group
+    (the paper's: 64), which each later group doubles. The pixels are normalised with CIFAR-10's mean and standard
+    deviation unless others are given.
     """
     check_count("num_classes", num_classes, low=2)
     check_count("channels", channels)
-    return _seeded(lambda: PreActResNet((64, 128, 256, 512), 2, num_classes, channels, mean, std), seed)
+    check_count("width", width)
+    widths = [width, 2 * width, 4 * width, 8 * width]
+    return _seeded(lambda: PreActResNet(widths, 2, num_classes, channels, mean, std), seed)
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {

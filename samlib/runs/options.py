@@ -1,0 +1,126 @@
+"""The options of each command, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from samlib.balls import BALLS
+from samlib.runs.distributed import joined
+from samlib.runs.engine import BY, DEVICES, Engine, pick_device
+from samlib.runs.measure import PAPER, PROTOCOLS, Measure, measures_of, usual_measures
+from samlib.runs.settings import DATA, NAMES, Settings, make_settings
+from samlib.runs.speed import COMPILE, Speed
+from samlib.training import METHODS
+
+# Options of a run by their names in Settings: what argparse must know, and the help.
+FLAG: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
+    "data": ({}, f"{', '.join(DATA)}; PATH holds train/CLASS/IMAGE and test/CLASS/IMAGE (default: digits)"),
+    "model": ({}, "mlp, small_resnet or preact_resnet18 (default: mlp for the digits, else preact_resnet18)"),
+    "width": ({"type": int}, "of the mlp's hidden layers, or of preact_resnet18's first group"),
+    "images": ({"type": int}, "of the training set (default: all)"),
+    "validation": ({"type": int}, "training images set aside, to measure on in place of the test set (default: 0)"),
+    "augment": (FLAG, "pad, crop and flip the images (default: not the digits)"),
+    "method": ({}, f"{', '.join(METHODS)} (default: sgd)"),
+    "rho": ({"type": float}, "radius in weight space: sam, weight_noise"),
+    "eps": ({}, "radius of the attack in pixels of [0, 1], such as 8/255: at"),
+    "norm": ({}, f"of the attack: {', '.join(BALLS)} (default: linf)"),
+    "sigma": ({}, "standard deviation of the noise on the pixels, such as 16/255: input_noise"),
+    "attack_steps": ({"type": int}, "PGD steps: at (default: 7)"),
+    "perturb": ({"nargs": "+"}, "modules whose weights SAM perturbs (default: all)"),
+    "adaptive": (FLAG, "ASAM in place of SAM"),
+    "epochs": ({"type": int}, "(default: 60 for the digits, else 100)"),
+    "batch_size": ({"type": int}, "over all processes together (default: 128)"),
+    "lr": ({"type": float}, "(default: 0.1)"),
+    "momentum": ({"type": float}, "(default: 0.9)"),
+    "weight_decay": ({"type": float}, "(default: 5e-4)"),
+    "seed": ({"type": int}, "of initial weights, batches, noise and attacks (default: 0)"),
+}
+
+
+def training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder; a begun run goes on")
+    for name, (kind, text) in SETTINGS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", default=None, help=text, **kind)
+    device(parser)
+    speed(parser)
+    processes(parser)
+
+
+def evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="the folder that `samlib train --out` wrote")
+    parser.add_argument("--protocol", nargs="+", help=f"{', '.join(PROTOCOLS)} (default: {PAPER} standard)")
+    parser.add_argument("--norm", help=f"with --eps: {', '.join(BALLS)} (default: linf)")
+    parser.add_argument("--eps", nargs="+", help="radii in pixels of [0, 1], such as 1/255 (default: by protocol)")
+    parser.add_argument("--images", type=int, help="to measure on, at most (default: all that were held out)")
+    device(parser)
+
+
+def lessons_tables(parser: argparse.ArgumentParser) -> None:
+    from samlib.runs.tables import TABLES
+
+    parser.add_argument("table", nargs="*", help=f"{', '.join(TABLES)}; all, in this order, if none is named")
+    parser.add_argument("--seeds", type=int, help="runs of each setting (default: the table's own number)")
+    parser.add_argument("--workers", type=int, help="parallel processes (default: one for each core)")
+    parser.add_argument("--folder", type=Path, help="where to write (default: samlib/course/results)")
+
+
+def device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
+    parser.add_argument("--root", default="data", help="where CIFAR is, or is downloaded to (default: data)")
+
+
+def speed(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("speed", "on CUDA all but --compile are usual, elsewhere none")
+    group.add_argument("--autocast", default=None, help="forward passes in bfloat16", **FLAG)
+    group.add_argument("--channels-last", default=None, help="weights and features, channels last", **FLAG)
+    group.add_argument("--tf32", default=None, help="float32 products with inputs of 10 bits", **FLAG)
+    group.add_argument("--autotune", default=None, help="cuDNN tries its convolutions first", **FLAG)
+    group.add_argument("--fused", default=None, help="the base optimizer's step in one kernel", **FLAG)
+    group.add_argument("--compile", metavar="MODE", help=f"torch.compile: {', '.join(COMPILE)} (default: off)")
+
+
+def processes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many processes", "torchrun --nproc-per-node 8 -m samlib train ...")
+    group.add_argument(
+        "--ascent", default="batch", help=f"SAM's ascent by the gradient of: {', '.join(BY)} (default: batch)"
+    )
+    group.add_argument("--batchnorm", help=f"statistics of: {', '.join(BY)} (default: as --ascent)")
+
+
+# ---- what is made of them --------------------------------------------------------------------------------------------
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    return make_settings({name: getattr(options, name) for name in NAMES})
+
+
+@contextmanager
+def engine_from(options: argparse.Namespace) -> Iterator[Engine]:
+    """Device, processes and flags; the processes part afterwards."""
+    chosen = pick_device(options.device)
+    flags = {name: getattr(options, name, None) for name in Speed.__dataclass_fields__}
+    usual = Speed.usual(chosen, **flags)
+    with joined(chosen) as ranks:
+        yield Engine(chosen, ranks, usual, getattr(options, "ascent", "batch"), getattr(options, "batchnorm", None))
+
+
+def measures_from(options: argparse.Namespace, data: str) -> tuple[Measure, ...]:
+    """What is asked for; where radii are given, each protocol at them."""
+    if options.eps is None:
+        if options.norm is not None:
+            raise ValueError(f"norm is {options.norm!r}, but no eps is given; add --eps.")
+        usual = usual_measures(data)
+        wanted = options.protocol or [measure.protocol for measure in usual]
+        radii = {measure.norm: measure.radii for measure in reversed(usual)}
+        found = {name: [measure for measure in usual if measure.protocol == name] for name in wanted}
+        return tuple(
+            measure for name, own in found.items() for measure in own or [Measure(name, "linf", radii["linf"])]
+        )
+    return measures_of(
+        {name: {options.norm or "linf": options.eps} for name in options.protocol or (PAPER, "standard")}
+    )
