@@ -190,7 +190,7 @@ def main() -> None:
         "seeds": "0 everywhere",
         "autoattack": "torchattacks, version='standard', its defaults, seed=0; "
         "images brought into the ball and judged by us",
-        "samlib": [str(attack) for attack in samlib.evaluation.BUDGETS["standard"]],
+        "samlib": [str(attack) for attack in samlib.unions.BUDGETS["standard"]],
     }
     parts = {"models": all_models, "speed": lambda: speed(arguments.cifar), "curves": curves}
     for name in arguments.only:

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 import samlib
 from benchmarks.escaping_nets import Net, nets
 from samlib.balls import make_ball, project_pixels
-from samlib.evaluation import BUDGETS, PGD_UNION
 from samlib.files import write_atomically
 from samlib.runs.tables import describe
+from samlib.unions import BUDGETS, PGD_UNION
 
 RESULT = Path(__file__).parent / "results" / "strength.json"
 KEPT = Path(__file__).parents[1] / "build" / "strength"
@@ -89,7 +89,6 @@ def compare(net: Net) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     union = samlib.robust_mask(model, x, y, net.eps, net.norm, attacks=PGD_UNION)
     stands = list(kept["reference"].values())[-1]
-    before = [report.robust_mask | True, *kept["reference"].values()]
     return {
         "net": net.name,
         "norm": net.norm,

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,104 +23,15 @@ from tqdm.auto import tqdm
 
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, moves_in, random_search
 from samlib.attacks import default_generator, one_for_each, random_start
-from samlib.balls import check_inside, make_ball
+from samlib.balls import Ball, check_inside, make_ball, per_example, random_numbers
 from samlib.batches import Batches, out_of_memory
-from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number, check_radius
+from samlib.checks import check_choice, check_classifier_input, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, write_atomically
 from samlib.losses import make_loss, margin
 from samlib.reports import Report, Row
+from samlib.unions import BUDGETS, PATIENCE, Attack
 
 BLOCK = 16  # images whose random starts are drawn together
-
-
-class Kind(NamedTuple):
-    """The function behind a kind of attack: its name, its defaults (steps or queries), and what it does not take."""
-
-    name: str
-    loss: str
-    size: int
-    refused: tuple[str, ...]
-
-
-KINDS = {
-    "pgd": Kind("PGD", "ce", 10, ("queries",)),
-    "apgd": Kind("APGD", "ce", 100, ("queries", "relative_step_size")),
-    "square": Kind("Square", "margin", 1000, ("relative_step_size", "targets")),
-}
-
-
-@dataclass(frozen=True)
-class Attack:
-    """One attack of a union: what is not given is as in the function, `pgd`, `apgd` or `square`, that `kind` names.
-
-    `steps`: gradient steps. `queries`: forward passes of "square", whose `steps` they are also called.
-    `relative_step_size`: length of a step of "pgd" as a share of eps, since a union serves every radius (the function
-    takes it in pixels). With `targets` = k the attack is run k times, each time towards the next most likely wrong
-    class. `if_masked`: run only if a gradient-free attack before it broke more than one in a hundred of the images
-    that it tried, none of them broken by gradients: then gradients are no guide here.
-    """
-
-    loss: str | None = None
-    steps: int | None = None
-    relative_step_size: float | None = None
-    restarts: int = 1
-    targets: int = 0
-    kind: str = "pgd"
-    if_masked: bool = False
-    queries: int | None = None
-
-    def __post_init__(self) -> None:
-        check_choice("kind", self.kind, KINDS)
-        make_loss(self.loss_name)
-        for name, low in (("steps", 1), ("queries", 1), ("restarts", 1), ("targets", 0)):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), low)
-        if self.relative_step_size is not None:
-            check_number("relative_step_size", self.relative_step_size, open_low=True)
-        for name in KINDS[self.kind].refused:
-            if getattr(self, name):
-                raise ValueError(f"{name} is {getattr(self, name)}, but kind {self.kind!r} takes none; leave it out.")
-        if self.steps and self.queries:
-            raise ValueError(f"steps is {self.steps} and queries is {self.queries}; they mean the same: give one.")
-
-    @property
-    def loss_name(self) -> str:
-        return KINDS[self.kind].loss if self.loss is None else self.loss
-
-    @property
-    def size(self) -> int:
-        """Gradient steps, or queries."""
-        return self.steps or self.queries or KINDS[self.kind].size
-
-    def __str__(self) -> str:
-        towards = f", {self.targets} targets" if self.targets else ""
-        again = f", {self.restarts} runs" if self.restarts > 1 else ""
-        unit = "queries" if self.kind == "square" else "steps"
-        return f"{KINDS[self.kind].name} {self.loss_name}{towards}, {self.size} {unit}{again}"
-
-
-# Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on
-# the digits they break up to one image in a hundred more than steps of 2.5 eps / steps.
-PGD_UNION = tuple(
-    Attack(loss, steps=40, relative_step_size=0.25, targets=targets)
-    for loss, targets in (("ce", 0), ("margin", 0), ("margin", 3))
-)
-
-BUDGETS: dict[str, tuple[Attack, ...]] = {
-    "quick": (
-        Attack("margin", steps=20, kind="apgd"),
-        Attack("ce", steps=20, kind="apgd"),
-        Attack("margin", steps=10, targets=3, kind="apgd"),
-        Attack("margin", queries=100, kind="square"),
-    ),
-    "standard": (
-        Attack("margin", steps=40, kind="apgd"),
-        Attack("ce", steps=40, kind="apgd"),
-        Attack("margin", steps=20, targets=9, kind="apgd"),
-        Attack("margin", queries=300, kind="square"),
-        Attack("margin", queries=5000, kind="square", if_masked=True),
-    ),
-}
 
 
 # ---- clean accuracy --------------------------------------------------------------------------------------------------
@@ -190,9 +101,20 @@ class _Pass:
 
     index: int
     attack: int
+    run: int
     rank: int | None
     seed: int
     first: bool  # of its attack
+
+
+def surface_start(unit_ball: Ball, x: Tensor, eps: Tensor, generator: torch.Generator) -> Tensor:
+    """The farthest point of the ball in a random direction (a corner in l_inf), then brought into the pixel range.
+
+    Many ascents from far apart end in more places than as many from inside: on networks whose loss is rugged they
+    break about twice as many of the images that a first one left.
+    """
+    direction = random_numbers(torch.randn, x, x.shape, generator)
+    return (x + per_example(eps, x) * unit_ball.steepest(direction)).clamp(0, 1)
 
 
 class _Evaluation:
@@ -224,15 +146,15 @@ class _Evaluation:
         wrong_first = logits.scatter(1, y[:, None], -torch.inf).argsort(1, descending=True)
         self.ranking = wrong_first[:, :-1]  # the wrong classes, likely ones first
         order = [
-            (i, rank)
+            (i, run, rank)
             for i, attack in enumerate(attacks)
-            for _ in range(attack.restarts)
+            for run in range(attack.restarts)
             for rank in (range(min(attack.targets, self.ranking.shape[1])) if attack.targets else [None])
         ]
         seeds = torch.randint(2**62, (len(order),), generator=generator, device=generator.device).tolist()
         self.passes = [
-            _Pass(k, i, rank, seed, first=k == 0 or order[k - 1][0] != i)
-            for k, ((i, rank), seed) in enumerate(zip(order, seeds, strict=True))
+            _Pass(k, i, run, rank, seed, first=k == 0 or order[k - 1][0] != i)
+            for k, ((i, run, rank), seed) in enumerate(zip(order, seeds, strict=True))
         ]
         self.rows = [Row(str(attack), attack.size) for attack in attacks]
         self.begin(one_for_each(eps, x), self.correct)
@@ -256,11 +178,24 @@ class _Evaluation:
         earlier = zip(self.attacks[: before.attack], self.rows, strict=False)
         return any(attack.kind == "square" and row.broke > 0.01 * row.tried for attack, row in earlier)
 
+    def pays(self, before: _Pass) -> bool:
+        """Whether the attack has not yet had enough runs without success."""
+        broke = [0] * before.run
+        for one in self.passes[: before.index]:
+            if one.attack == before.attack and one.run < before.run:
+                broke[one.run] += int((self.broken_by == one.index).sum())
+        quiet = next((i for i, number in enumerate(reversed(broke)) if number), before.run)
+        return quiet < (PATIENCE if any(broke) else 1) or before.run == 0
+
+    def needed(self, one: _Pass) -> bool:
+        attack = self.attacks[one.attack]
+        return (not attack.if_masked or self.masked(one)) and (not attack.while_it_pays or self.pays(one))
+
     def run(self, after_batch: Callable[[], None] = lambda: None, on_pass: Callable[[], None] = lambda: None) -> None:
         """All that is left to do; `after_batch` is called whenever something is done."""
         with attack_mode(self.raw_model):
             for one in self.passes:
-                if not self.attacks[one.attack].if_masked or self.masked(one):
+                if self.needed(one):
                     rows = self.waiting(one)
                     if len(rows):
                         self._run_pass(one, rows, after_batch)
@@ -281,17 +216,18 @@ class _Evaluation:
             start, model.forward, model.backward = now, 0, 0
             after_batch()
 
-    def _random_start(self, seed: int, rows: Tensor) -> Tensor:
+    def _start(self, one: _Pass, rows: Tensor) -> Tensor:
         """Where a pass begins, (batch, ...).
 
         Drawn for blocks of neighbours, whichever of them are in the batch: so neither its size nor who else is in it
         changes what an image is given, and nothing is drawn where nothing is left.
         """
+        start = surface_start if self.attacks[one.attack].kind == "apgd" else random_start
         starts, ball = [], make_ball(self.norm, 1.0)
         for block in (rows // BLOCK).unique().tolist():
             images = slice(block * BLOCK, (block + 1) * BLOCK)
-            generator = torch.Generator().manual_seed(seed + block)
-            drawn = random_start(ball, self.x[images], self.eps[images], generator)
+            generator = torch.Generator().manual_seed(one.seed + block)
+            drawn = start(ball, self.x[images], self.eps[images], generator)
             starts.append(drawn[rows[rows // BLOCK == block] % BLOCK])
         return torch.cat(starts)
 
@@ -302,7 +238,9 @@ class _Evaluation:
         loss counts.
         """
         attack, x, y, eps = self.attacks[one.attack], self.x[rows], self.y[rows], self.eps[rows]
-        loss, stop = make_loss(attack.loss_name), not self.random
+        few = self.ranking.shape[1] + 1 < (3 if one.rank is None else 4)
+        loss = make_loss("margin" if attack.loss_name == "dlr" and few else attack.loss_name)
+        stop = not self.random
         targets = None if one.rank is None else self.ranking[rows, one.rank]
         if attack.kind == "square":
             proposals = draw_proposals(x, self.norm, attack.size, torch.Generator().manual_seed(one.seed))
@@ -314,7 +252,7 @@ class _Evaluation:
                 y,
                 eps,
                 self.norm,
-                start=self._random_start(one.seed, rows),
+                start=self._start(one, rows),
                 steps=attack.size,
                 loss=loss,
                 targets=targets,
@@ -326,7 +264,7 @@ class _Evaluation:
                 x,
                 y,
                 make_ball(self.norm, eps),
-                start=self._random_start(one.seed, rows),
+                start=self._start(one, rows),
                 steps=attack.size,
                 step_size=(attack.relative_step_size or 2.5 / attack.size) * eps,
                 loss=loss,
@@ -426,7 +364,7 @@ def _prepare(
     check_choice("budget", budget, BUDGETS)
     attacks = BUDGETS[budget] if attacks is None else attacks
     if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
-        raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.evaluation.Attack.")
+        raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.unions.Attack.")
     if any(attack.kind == "square" for attack in attacks):
         moves_in(norm)
     return _Evaluation(model, x, y, eps, norm, tuple(attacks), batches, default_generator(generator))

@@ -30,8 +30,18 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 # The house from the ground up. A module of the core may import only from those before it; the runs from the core; the
 # course from both, and nothing from the course.
 CORE = ["checks", "files", "batches", "balls", "losses", "ascent", "attacks", "masking", "sam", "data", "models"]
-CORE += ["training", "reports", "evaluation", "diagnosis", "sharpness", "layers", "duality", "feature_training"]
-CORE += ["toy_definitions", "toy"]
+CORE += [
+    "training",
+    "reports",
+    "unions",
+    "evaluation",
+    "diagnosis",
+    "sharpness",
+    "layers",
+    "duality",
+    "feature_training",
+]
+CORE += ["feature_training", "toy_definitions", "toy"]
 SAM_AND_ATTACKS = ["sam", "attacks", "balls", "losses", "ascent", "checks"]  # what a researcher takes and reads
 ROOMS = ["core", "runs", "course"]
 

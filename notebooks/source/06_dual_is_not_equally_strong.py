@@ -296,7 +296,7 @@ lesson.bet_on_the_proof.ask()
 
 # %%
 from samlib.duality import certificate
-from samlib.evaluation import PGD_UNION
+from samlib.unions import PGD_UNION
 
 linear = samlib.mlp(hidden=(), mean=0.0, std=1.0)  # 64 pixels -> 10 scores, nothing between
 samlib.train(linear, x_train.float(), y_train, "sgd", progress=False)

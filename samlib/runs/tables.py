@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 from samlib.attacks import fgsm
 from samlib.checks import check_choice, check_count
 from samlib.data import load_digits, split
-from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, robust_accuracy, robust_curve
+from samlib.evaluation import accuracy, robust_accuracy, robust_curve
 from samlib.feature_training import (
     FeaturePerturbation,
     perturbation_along,
@@ -39,6 +39,7 @@ from samlib.feature_training import (
 from samlib.files import write_atomically
 from samlib.models import MODELS
 from samlib.training import train
+from samlib.unions import BUDGETS, PGD_UNION, Attack
 
 # Where the lessons read their figures from.
 RESULTS = Path(__file__).parents[1] / "course" / "results"

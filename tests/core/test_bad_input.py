@@ -11,7 +11,8 @@ from PIL import Image
 from torch import nn
 
 import samlib
-from samlib.evaluation import Attack, robust_mask
+from samlib.evaluation import robust_mask
+from samlib.unions import Attack
 
 X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(6)

@@ -20,7 +20,8 @@ import samlib
 from samlib import masking
 from samlib.balls import make_ball, project_pixels
 from samlib.batches import default_batch_size
-from samlib.evaluation import BUDGETS, PGD_UNION, Attack, accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
+from samlib.evaluation import accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
+from samlib.unions import BUDGETS, PGD_UNION, Attack
 from tests.norms import NORMS, typical_eps
 
 QUICK = (Attack("ce", steps=5, kind="apgd"), Attack("margin", steps=4, targets=2, kind="apgd"))
@@ -228,7 +229,7 @@ def test_who_else_is_attacked_changes_nothing(trained, digits, norm, device):
 
 PEAK = """
 import resource, sys, torch, samlib
-from samlib.evaluation import Attack
+from samlib.unions import Attack
 torch.set_num_threads(1)
 x, y = torch.rand(600, 3, 96, 96), torch.zeros(600, dtype=torch.long)
 model = torch.nn.Sequential(torch.nn.AvgPool2d(96), torch.nn.Flatten(), torch.nn.Linear(3, 2))
@@ -419,7 +420,7 @@ def test_an_interrupted_evaluation_goes_on_from_its_checkpoint(trained, some, af
 
 KILLED = """
 import sys, torch, samlib
-from samlib.evaluation import Attack
+from samlib.unions import Attack
 torch.set_num_threads(1)
 x, y = (part[:200] for part in samlib.load_digits()[2:])
 attacks = [Attack("ce", steps=300), Attack("margin", steps=300)]

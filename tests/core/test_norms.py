@@ -9,7 +9,8 @@ import samlib
 from samlib import ascent, balls
 from samlib.attacks import apgd, fgsm, pgd, square
 from samlib.balls import Ball, check_inside, make_ball, per_example
-from samlib.evaluation import Attack, evaluate, robust_accuracy
+from samlib.evaluation import evaluate, robust_accuracy
+from samlib.unions import Attack
 from tests.norms import NORMS, typical_eps
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from samlib.course import results
-from samlib.evaluation import PGD_UNION, Attack
 from samlib.runs import tables
+from samlib.unions import PGD_UNION, Attack
 
 
 def test_every_result_says_how_it_was_made():

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from samlib.evaluation import Attack
 from samlib.runs import tables
 from samlib.runs.tables import Curves, Setting, Strengths, Table
+from samlib.unions import Attack
 
 
 def two_settings(part):
