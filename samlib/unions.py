@@ -87,7 +87,7 @@ PGD_UNION = tuple(
     for loss, targets in (("ce", 0), ("margin", 0), ("margin", 3))
 )
 
-PATIENCE = 4  # runs without success after which an attack that has paid before is given up
+PATIENCE = 6  # runs without success after which an attack that has paid before is given up
 
 BUDGETS: dict[str, tuple[Attack, ...]] = {
     "quick": (
