@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from tests.browser.lab import CHROMIUM, Lab, open_lab
-from tests.notebooks.lesson_copies import build, tested_copy
+from tests.notebooks import lesson_copies
 
 SLOWEST = 300.0  # ms from key to picture, in the median, on a machine with nothing else to do
 
@@ -32,11 +32,11 @@ def allowed() -> float:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("source", build.sources(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", lesson_copies.build.sources(), ids=lambda path: path.stem)
 def test_every_control_of_a_lesson_works(source, lab, tmp_path, record_property):
     lesson = tmp_path / "root" / f"{source.stem}.ipynb"
     lesson.parent.mkdir()
-    nbformat.write(tested_copy(source, solved=False, swept=False), lesson)
+    nbformat.write(lesson_copies.tested_copy(source, solved=False, swept=False), lesson)
     report = lab.visit(lesson, tmp_path)
     assert len(report.controls) >= 3, "a lesson has at least three controls"
     for control in report.controls:
