@@ -267,13 +267,13 @@ class Work(ipywidgets.VBox):
             with self.picture.telling_errors():
                 try:
                     self.picture.show(self._work(report=report, **values))
-                    self._said.value = "Done."
+                    ended = "Done."
                 except Stopped:
-                    self._said.value = f"Stopped after {self._bar.value} of {self._bar.max} steps."
+                    ended = f"Stopped after {self._bar.value} of {self._bar.max} steps."
         except Exception as error:
-            self.error, self._said.value = error, "Failed."
-        finally:
-            self._start_button.disabled, self._stop_button.disabled = False, True
+            self.error, ended = error, "Failed."
+        self._start_button.disabled, self._stop_button.disabled = False, True
+        self._said.value = ended  # last: whoever reads it finds the buttons as they now are
 
     def click_and_wait(self, seconds: float = 60) -> None:
         """Press the button and wait until the work is done; an error in it is raised here. For programs."""
