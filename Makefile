@@ -1,6 +1,6 @@
 # make lab           from nothing to the course in JupyterLab (CPU=1: PyTorch without CUDA, CPU=0: with; PYTHON=...: another Python)
 # make test          from nothing: everything that can be tested on this machine in some minutes, notebooks and browser included
-# make test-long     what takes longer: runs that are killed, every lesson on Colab's versions, the lowest versions of pyproject.toml
+# make test-long     what takes longer: runs that are killed, both copies of every lesson by nbval, Colab's versions, the lowest versions
 # make quick         what takes a minute or so: linter, types, generated files, fast tests
 # make lesson L=03   one lesson: built, linted, its exercises, both its copies, its controls in a browser
 # make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
@@ -16,11 +16,11 @@ PYTEST_ARGS ?=
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_OPTIONS = -n auto --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 PYTEST = $(THREADS) .venv/bin/python -m pytest $(PYTEST_OPTIONS)
-# The lessons' copies: all cells of a notebook in one process. The learner's copies also run in the browser, if there is
-# one, and then there alone.
-NOTEBOOKS = -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120
+# The lessons' copies, of the kinds in $(2) and lessons in $(3), by nbval: all cells of a notebook in one process.
+NBVAL = -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 build/lessons
+nbval = $(THREADS) $(1)/bin/python tests/notebooks/lesson_copies.py $(2) && $(THREADS) $(1)/bin/python $(NBVAL)
+# Where there is a browser, the fast targets run each lesson in it, and not a second time without.
 BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-COPIES = build/lessons/$(if $(BROWSER),*_solved.ipynb)
 LESSON = $(notdir $(basename $(wildcard notebooks/source/$(L)_*.py)))
 
 lab:
@@ -36,20 +36,19 @@ lint: dev
 	.venv/bin/python notebooks/build.py --check
 
 test: lint
-	.venv/bin/python tests/notebooks/lesson_copies.py
 	$(PYTEST) tests -m "not long"
-	$(THREADS) .venv/bin/python $(NOTEBOOKS) $(COPIES)
+	$(if $(BROWSER),,$(call nbval,.venv,both))
 
 test-long: dev
 	$(PYTEST) tests -m long
+	$(call nbval,.venv,learner solved)
 	$(MAKE) lowest
 
 # A second environment, with every requirement at its lower bound, on a Python that those versions know.
 lowest:
 	@scripts/lowest.sh
-	$(THREADS) .venv-lowest/bin/python tests/notebooks/lesson_copies.py
 	$(THREADS) .venv-lowest/bin/python -m pytest $(PYTEST_OPTIONS) tests/core tests/course -m "not long and not slow"
-	$(THREADS) .venv-lowest/bin/python $(NOTEBOOKS) build/lessons
+	$(call nbval,.venv-lowest,both)
 
 quick: lint
 	$(PYTEST) tests -m "not long and not slow and not browser"
@@ -59,9 +58,8 @@ lesson: dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/python notebooks/build.py
-	.venv/bin/python tests/notebooks/lesson_copies.py $(L)
 	$(PYTEST) tests/course tests/notebooks tests/browser -k "$(patsubst $(L)_%,%,$(LESSON))"
-	$(THREADS) .venv/bin/python $(NOTEBOOKS) $(COPIES)
+	$(if $(BROWSER),,$(call nbval,.venv,both $(L)))
 
 notebooks: dev
 	.venv/bin/python notebooks/build.py

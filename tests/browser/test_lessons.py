@@ -36,7 +36,7 @@ def allowed() -> float:
 def test_every_control_of_a_lesson_works(source, lab, tmp_path, record_property):
     lesson = tmp_path / "root" / f"{source.stem}.ipynb"
     lesson.parent.mkdir()
-    nbformat.write(lesson_copies.tested_copy(source, solved=False, swept=False), lesson)
+    nbformat.write(lesson_copies.tested_copy(source, "both", swept=False), lesson)
     report = lab.visit(lesson, tmp_path)
     assert len(report.controls) >= 3, "a lesson has at least three controls"
     for control in report.controls:
