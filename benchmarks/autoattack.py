@@ -32,7 +32,7 @@ from samlib.balls import make_ball, project_pixels
 from samlib.files import write_atomically
 from samlib.masking import noise_input, quantise_input, scale_logits
 from samlib.models import CIFAR10_MEAN, CIFAR10_STD
-from samlib.runs.tables import describe
+from samlib.runs.provenance import describe
 
 RESULT = Path(__file__).parent / "results" / "autoattack.json"
 IMAGES = 500

@@ -29,7 +29,7 @@ import samlib
 from benchmarks.escaping_nets import Net, nets
 from samlib.balls import make_ball, project_pixels
 from samlib.files import write_atomically
-from samlib.runs.tables import describe
+from samlib.runs.provenance import describe
 from samlib.unions import BUDGETS, PGD_UNION
 
 RESULT = Path(__file__).parent / "results" / "strength.json"

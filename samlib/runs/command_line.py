@@ -11,9 +11,10 @@ from typing import NoReturn
 
 from samlib.batches import out_of_memory
 from samlib.checks import check_choice
+from samlib.runs import making
 from samlib.runs import options as given
-from samlib.runs import tables
 from samlib.runs.stopping import Terminated, terminable
+from samlib.runs.tables import TABLES
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,7 +63,7 @@ def one_line_errors(parser: Parser, arguments: Sequence[str]) -> Iterator[None]:
     except KeyboardInterrupt as error:
         how, status = ("SIGTERM", 143) if isinstance(error, Terminated) else ("Ctrl-C", 130)
         end(status, f"stopped by {how}; what is done is kept, and the same command goes on.")
-    except FloatingPointError as error:
+    except (FloatingPointError, making.RunsFailed) as error:
         end(1, str(error))
     except (ValueError, TypeError, OSError) as error:
         end(2, str(error))
@@ -120,9 +121,40 @@ def evaluate(options: argparse.Namespace) -> None:
 def results(options: argparse.Namespace) -> None:
     """train, attack and write the measured tables of the lessons"""
     for table in options.table:
-        check_choice("table", table, tables.TABLES)
-    for table in options.table or tables.TABLES:
-        print("wrote", tables.make_table(table, options.seeds, options.workers, options.folder))
+        check_choice("table", table, TABLES)
+    if options.row is not None:
+        remake_row(options)
+        return
+    if options.write or (options.split, options.seed) != (None, None):
+        raise ValueError("--split, --seed and --write go with --row; --seeds says how many runs a table has.")
+    for table in options.table or TABLES:
+        path = making.make_table(table, options.seeds, options.workers, options.folder, options.other_sources)
+        print("wrote", path)
+
+
+def remake_row(options: argparse.Namespace) -> None:
+    """One row of a table again, beside what is stored."""
+    from samlib.reports import text_table
+
+    if len(options.table) != 1:
+        raise ValueError(
+            f"--row needs the one table that the row is in, not {len(options.table)}: {', '.join(TABLES)}."
+        )
+    which = (options.row, options.split, options.seed, options.write, options.workers, options.folder)
+    runs = making.remake(options.table[0], *which)
+    for job, stored, again in runs:
+        rows = [
+            (
+                name,
+                f"{stored['measured'][name]:.2%}",
+                f"{value:.2%}",
+                f"{100 * (value - stored['measured'][name]):+.2f}",
+            )
+            for name, value in again["measured"].items()
+        ]
+        print(f"{job}", text_table(("measure", "stored", "again", "points"), rows), sep="\n")
+    same = sum(stored["measured"] == again["measured"] for _, stored, again in runs)
+    print(f"{same} of {len(runs)} runs gave the same; {'written' if options.write else 'nothing was written'}")
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], Callable[[argparse.ArgumentParser], None]]] = {

@@ -67,6 +67,12 @@ def lessons_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, help="runs of each setting (default: the table's own number)")
     parser.add_argument("--workers", type=int, help="parallel processes (default: one for each core)")
     parser.add_argument("--folder", type=Path, help="where to write (default: samlib/course/results)")
+    parser.add_argument("--other-sources", action="store_true", help="go on with runs that other code made")
+    row = parser.add_argument_group("one row", "done again, and compared with what its table holds")
+    row.add_argument("--row", metavar="SETTING", help='such as "SAM 0.4"')
+    row.add_argument("--split", type=int, help="(default: all that the row has)")
+    row.add_argument("--seed", type=int, help="(default: all that the row has)")
+    row.add_argument("--write", action="store_true", help="put it in the place of what is stored")
 
 
 def device(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Measured figures: one JSON file for each table, with how it was made and the value of every seed.
 
-The files are written by `python -m samlib results` (samlib.runs.tables) and read by the lessons.
+The files are written by `python -m samlib results` (samlib.runs.making) and read by the lessons.
 """
 
 from __future__ import annotations
@@ -35,6 +35,31 @@ def values(result: Result, setting: str, measure: str) -> list[float]:
         check_choice("setting", setting, dict.fromkeys(run["setting"] for run in result["runs"]))
     check_choice("measure", measure, runs[0]["measured"])
     return [run["measured"][measure] for run in runs]
+
+
+def by_split(result: Result, setting: str, measure: str) -> dict[int, list[float]]:
+    """What was measured, on each split of the data; otherwise as `values`."""
+    found: dict[int, list[float]] = {}
+    parts = [run["split"] for run in result["runs"] if run["setting"] == setting]
+    for part, value in zip(parts, values(result, setting, measure), strict=False):
+        found.setdefault(part, []).append(value)
+    return found
+
+
+def lead(result: Result, setting: str, baseline: str, measure: str) -> tuple[float, float]:
+    """How far a setting is above another, and the half width of the 95 % interval over splits of the data.
+
+    On each split the difference of the means over seeds is taken. Where both were tuned anew on each, the interval
+    covers another split, other seeds, and another choice of the settings.
+
+    Raises:
+        ValueError: the two were run together on fewer than two splits.
+    """
+    one, other = by_split(result, setting, measure), by_split(result, baseline, measure)
+    shared = [part for part in one if part in other]
+    if len(shared) < 2:
+        raise ValueError(f"{setting!r} and {baseline!r} share {len(shared)} split(s); a lead over splits needs two.")
+    return interval([statistics.mean(one[part]) - statistics.mean(other[part]) for part in shared])
 
 
 def mean_and_spread(result: Result, setting: str, measure: str) -> tuple[float, float]:
