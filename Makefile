@@ -5,7 +5,7 @@
 # make lesson L=03   one lesson: built, linted, its exercises, both its copies, its controls in a browser
 # make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
 # make address URL=https://github.com/you/samlib   points the course to your own repository
-# make results       train and attack again for the measured tables (about an hour on 4 cores)
+# make results       train and attack again for the measured tables (some two hours on 2 cores)
 # make bench         samlib's evaluation beside torchattacks' AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
 # make format        ruff over everything
 # make clean         remove what was made here

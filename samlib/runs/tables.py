@@ -62,16 +62,23 @@ class Table:
         }
 
 
+THREE, FIVE = (0, 1, 2), (0, 1, 2, 3, 4)  # splits of the data
+
+
+def fresh(seeds: int) -> range:
+    """So many seeds that no tuning has seen: what is chosen is measured with them."""
+    return range(10, 10 + seeds)
+
+
 # ---- ladders ---------------------------------------------------------------------------------------------------------
 # Each with the values that a search begins with; every search of a study begins with as many tries.
 
-LR = Ladder((0.00625, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2), start=(0.05, 0.2))
-LR_ALONE = Ladder(LR.values, start=(0.05, 0.2, 0.8))
+LR = Ladder((0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), start=(0.1, 0.3))
+LR_ALONE = Ladder(LR.values, start=(0.03, 0.1, 0.3))
 MOMENTUM = Ladder((0.0, 0.5, 0.8, 0.9, 0.95, 0.98), start=(0.8, 0.9))
 WEIGHT_DECAY = Ladder((0.0, 5e-4, 1.5e-3, 5e-3, 1.5e-2, 5e-2, 1.5e-1), start=(5e-4, 5e-3))
 LENGTH = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6, 2.4, 3.2)
 RHO = Ladder(LENGTH, start=(0.1, 0.2, 0.4))
-RANDOM_RHO = Ladder((*LENGTH, 4.8, 6.4), start=(0.4, 0.8, 1.6))
 SIGMA = Ladder((0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8), start=(0.1, 0.2, 0.4))
 EPS = {
     "linf": Ladder((0.015625, 0.03125, 0.0625, 0.09375, 0.125, 0.1875, 0.25, 0.375), start=(0.0625, 0.125, 0.1875)),
@@ -89,10 +96,10 @@ METHODS_TUNING = Study(
             ("AT", {"method": "at"}, {"eps": EPS["linf"], "lr": LR}),
             ("AT, 1 step", {"method": "at", "attack_steps": 1}, {"eps": EPS["linf"], "lr": LR}),
             ("input noise", {"method": "input_noise"}, {"sigma": SIGMA, "lr": LR}),
-            ("weight noise", {"method": "weight_noise"}, {"rho": RANDOM_RHO, "lr": LR}),
         )
     ),
-    Plan(tries=30, survivors=(8, 4), reserve=6, extra=10),
+    Plan(tries=22, survivors=(6, 4), reserve=5, extra=6),
+    Curves({"linf": (0.125,)}),
     {"clean": by_clean("linf 0.125"), "robust": by_robust("linf 0.125")},
 )
 
@@ -141,7 +148,7 @@ def parts_of(net: str) -> dict[str, dict[str, Any]]:
     return {"all": {}, "first": {"perturb": first}, "rest": {"perturb": rest}}
 
 
-def layers_study(net: str, plan: Plan, measure: str, lr: Ladder, alone: Ladder, rho: Ladder) -> Study:
+def layers_study(net: str, plan: Plan, eps: float, lr: Ladder, alone: Ladder, rho: Ladder) -> Study:
     """The rho that suits each choice of layers, with its learning rate; for SGD learning rate and momentum."""
     model, architecture, epochs, *_ = LAYERS[net]
     sgd = {"lr": alone, "momentum": MOMENTUM}
@@ -150,33 +157,34 @@ def layers_study(net: str, plan: Plan, measure: str, lr: Ladder, alone: Ladder, 
         for name, part in parts_of(net).items()
     ]
     searches = tuple(Search(name, training, ladders, model, architecture) for name, training, ladders in kinds)
-    return Study(searches, plan, {"robust": by_robust(measure)})
+    return Study(searches, plan, Curves({"linf": (eps,)}), {"robust": by_robust(f"linf {eps:g}")})
 
 
 LAYERS_TUNING = (
-    layers_study("MLP", Plan(15, survivors=(4, 2), reserve=3, extra=5), "linf 0.125", LR, LR_ALONE, RHO),
+    layers_study("MLP", Plan(15, survivors=(4, 2), reserve=3, extra=5), 0.125, LR, LR_ALONE, RHO),
     # a run takes ten times as long: fewer tries, and two seeds
     layers_study(
-        "ResNet", Plan(9, survivors=(3,), reserve=2, extra=3), "linf 0.0625", LR, LR, Ladder(LENGTH, start=(0.1, 0.4))
+        "ResNet", Plan(7, survivors=(3,), reserve=2, extra=3), 0.0625, LR, LR, Ladder(LENGTH, start=(0.1, 0.4))
     ),
 )
 
 
-def common_layers(part: int, folder: Path) -> list[Setting]:
+def common_layers(net: str) -> list[Setting]:
     """Which layers SAM perturbs, with rho 0.4."""
-    settings = []
-    for net, (model, architecture, epochs, *_) in LAYERS.items():
-        settings += [Setting(f"{net} SGD", {"method": "sgd", "epochs": epochs}, model, architecture)]
-        settings += [
-            Setting(f"{net} {name}", {"method": "sam", "rho": 0.4, "epochs": epochs, **which}, model, architecture)
-            for name, which in parts_of(net).items()
-        ]
-    return settings
+    model, architecture, epochs, *_ = LAYERS[net]
+    sam = {"method": "sam", "rho": 0.4, "epochs": epochs}
+    return [
+        Setting(f"{net} SGD", {"method": "sgd", "epochs": epochs}, model, architecture),
+        *(Setting(f"{net} {name}", {**sam, **which}, model, architecture) for name, which in parts_of(net).items()),
+    ]
 
 
-def tuned_layers(part: int, folder: Path) -> list[Setting]:
-    """Each choice of layers as tuned on this split."""
-    return tuned(folder, "layers_tuning", part)
+def layers_groups(net: str, measure: Curves, seeds: int) -> tuple[Group, Group]:
+    """With rho 0.4, and each choice of layers as tuned on its split."""
+    return (
+        Group(lambda part, folder: common_layers(net), measure, THREE, range(seeds)),
+        Group(lambda part, folder: tuned(folder, "layers_tuning", part, net), measure, THREE, fresh(seeds)),
+    )
 
 
 # ---- alpha: from SAM's ascent step in the first layer to the attack on the input -------------------------------------
@@ -201,7 +209,8 @@ def alpha_study() -> Study:
             training = {"method": "at", "norm": norm, "attack_steps": steps}
             kinds.append((f"AT {norm}{said}", training, {"eps": EPS[norm], "lr": LR}))
     searches = tuple(Search(name, training, ladders, "mlp", PLAIN_MLP) for name, training, ladders in kinds)
-    return Study(searches, Plan(15, survivors=(4, 2), reserve=3, extra=5), {"robust": by_robust("linf 0.125")})
+    plan = Plan(15, survivors=(4, 2), reserve=3, extra=5)
+    return Study(searches, plan, Curves({"linf": (0.125,)}), {"robust": by_robust("linf 0.125")})
 
 
 def common_alpha(part: int, folder: Path) -> list[Setting]:
@@ -229,27 +238,25 @@ FINE = Curves(
 COARSE = Curves({"linf": (0.0625, 0.125), "l2": (0.25, 0.5)})
 LINF = Curves({"linf": (0.0625, 0.125)})
 LADDER_OF_ATTACKS = Strengths(0.125, "linf", WEAK_TO_STRONG)
-FRESH = 10  # what is chosen is measured with seeds from here on, that no tuning has seen
 
 # In the order in which they are made: what is chosen by tuning comes after it.
 TABLES: dict[str, Table | Tuning] = {
-    "tuning": Tuning((METHODS_TUNING,), Curves({"linf": (0.125,)}), splits=(0, 1, 2, 3, 4)),
+    "tuning": Tuning((METHODS_TUNING,), splits=FIVE),
     "methods": Table(
         (
             Group(common_methods, FINE, (0,), range(10)),
-            Group(tuned_methods, COARSE, (0, 1, 2, 3, 4), range(FRESH, FRESH + 3)),
+            Group(tuned_methods, LINF, FIVE, fresh(3)),
         )
     ),
-    "attacks": Table((Group(attacked, LADDER_OF_ATTACKS, (0,), range(FRESH, FRESH + 10)),)),
-    "layers_tuning": Tuning(LAYERS_TUNING, LINF, splits=(0, 1, 2)),
-    "layers": Table(
-        (Group(common_layers, LINF, (0, 1, 2), range(3)), Group(tuned_layers, LINF, (0, 1, 2), range(FRESH, FRESH + 3)))
-    ),
-    "alpha_tuning": Tuning((alpha_study(),), Curves({"linf": (0.125,)}), splits=(0, 1, 2)),
+    "attacks": Table((Group(attacked, LADDER_OF_ATTACKS, (0,), fresh(10)),)),
+    "layers_tuning": Tuning(LAYERS_TUNING, splits=THREE),
+    # on the slow network one radius and two seeds
+    "layers": Table((*layers_groups("MLP", LINF, 3), *layers_groups("ResNet", Curves({"linf": (0.0625,)}), 2))),
+    "alpha_tuning": Tuning((alpha_study(),), splits=THREE),
     "alpha": Table(
         (
-            Group(common_alpha, COARSE, (0, 1, 2), range(3)),
-            Group(tuned_alpha, COARSE, (0, 1, 2), range(FRESH, FRESH + 3)),
+            Group(common_alpha, COARSE, THREE, range(3)),
+            Group(tuned_alpha, COARSE, THREE, fresh(3)),
         )
     ),
 }

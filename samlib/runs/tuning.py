@@ -170,10 +170,11 @@ def mean_of(runs: Sequence[Measured]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Study:
-    """Searches that are treated alike, and the criteria by which the best is chosen."""
+    """Searches that are treated alike, what is measured, and the criteria by which the best is chosen."""
 
     searches: tuple[Search, ...]
     plan: Plan
+    measure: Curves
     criteria: dict[str, Criterion]
 
 
@@ -182,7 +183,6 @@ class Tuning:
     """Searches, made anew on every split and measured on training images that are set aside."""
 
     studies: tuple[Study, ...]
-    measure: Curves
     splits: tuple[int, ...]
     validation: int = 200
 
@@ -203,7 +203,7 @@ class Tuning:
         jobs: list[Job] = []
         results: dict[Point, list[Measured]] = {}
         while steps := needed(search, study.plan, list(study.criteria.values()), results):
-            new = [Job(search.setting(point), part, seed, self.measure, self.validation) for point, seed in steps]
+            new = [Job(search.setting(point), part, seed, study.measure, self.validation) for point, seed in steps]
             jobs += new
             if any(job.key() not in done for job in new):
                 break
@@ -216,10 +216,11 @@ class Tuning:
         held_out = f"measured on {self.validation} of the training images, set aside"
         return {
             "data": f"scikit-learn digits, 1,200 train / 597 test, stratified; {held_out}",
-            **self.measure.protocol(),
+            **self.studies[0].measure.protocol(),
             "plans": [
                 {
                     **asdict(study.plan),
+                    "measures": study.measure.names(),
                     "searches": {
                         search.name: {name: asdict(ladder) for name, ladder in search.ladders.items()}
                         for search in study.searches

@@ -131,7 +131,7 @@ def test_a_try_says_its_numbers_and_trains_with_them():
 
 
 def study(*searches):
-    return Study(searches, PLAN, {"robust": ROBUST})
+    return Study(searches, PLAN, Curves({"linf": (0.125,)}), {"robust": ROBUST})
 
 
 def finished(tuning, measure):
@@ -144,7 +144,7 @@ def finished(tuning, measure):
 
 def test_a_table_of_tuning_goes_on_from_any_point_and_writes_what_later_tables_take(tmp_path):
     sam, noise = SEARCH, Search("noise", {"method": "input_noise"}, {"lr": LR, "sigma": RHO})
-    tuning = Tuning((study(sam, noise),), Curves({"linf": (0.125,)}), splits=(0, 1))
+    tuning = Tuning((study(sam, noise),), splits=(0, 1))
 
     def measure(job):
         strength = job.setting.training.get("rho", job.setting.training.get("sigma"))
