@@ -4,11 +4,12 @@ import importlib
 from types import ModuleType
 
 from samlib import data
-from samlib.attacks import apgd, fgsm, pgd, square
+from samlib.attacks import apgd, fgsm, pgd
 from samlib.data import load_cifar10, load_cifar100, load_digits, load_folder
 from samlib.diagnosis import diagnose
 from samlib.evaluation import accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
 from samlib.models import mlp, preact_resnet18, small_resnet
+from samlib.random_search import square
 from samlib.sam import SAM
 from samlib.training import train
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, random_search
+from samlib.ascent import Model, apgd_ascent, ascend, attack_mode
 from samlib.balls import Ball, check_inside, make_ball, per_example, project_pixels
 from samlib.checks import check_choice, check_classifier_input, check_count, check_labels, check_logits, check_radius
 from samlib.losses import make_loss
 
-__all__ = ["Model", "apgd", "ascend", "attack_mode", "default_generator", "fgsm", "pgd", "square"]
+__all__ = ["Model", "apgd", "ascend", "attack_mode", "default_generator", "fgsm", "pgd"]
 
 
 def _checked_once(model: Model, y: Tensor) -> Model:
@@ -242,46 +242,3 @@ def random_start(unit_ball: Ball, x: Tensor, eps: Tensor, generator: torch.Gener
     """
     offset = unit_ball.random_start(x, generator) * per_example(eps, x)
     return (x + offset).clamp(0, 1)
-
-
-def square(
-    model: Model,
-    x: Tensor,
-    y: Tensor,
-    eps: float | Tensor,
-    norm: str = "linf",
-    queries: int = 1000,
-    loss: str = "margin",
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Random search without gradients: repaint a random square, keep it if the loss rises; squares shrink on the way.
-
-    Only the model's answers are used, so vanishing or misleading gradients do not stop it. An image is done as soon
-    as the model errs on it. The same squares are tried on every image.
-
-    Args:
-        model: images (n, ...) -> logits (n, classes); it normalises inside. It need not be differentiable.
-        x, y, eps, norm, loss: as for `pgd`; a vector is taken as one line of pixels.
-        queries: forward passes for each image, the first one included.
-        generator: draws the search; a fresh one with seed 0 if None.
-
-    Returns:
-        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on
-        where one was found, else the one of highest loss.
-
-    Raises:
-        ValueError, TypeError: an argument is not as said above, or the model returns something else than logits.
-
-    Source: Andriushchenko et al. 2020, arXiv 1912.00049.
-    """
-    check_classifier_input(model, x, y)
-    eps = check_radius("eps", eps, x)
-    make_ball(norm, eps)
-    check_count("queries", queries)
-    objective = make_loss(loss)
-    proposals = draw_proposals(x, norm, queries, default_generator(generator))
-    with attack_mode(model), torch.no_grad():
-        x, y, eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
-        forward = _checked_once(model, y)
-        x_adv = random_search(forward, x, y, eps, norm, proposals=proposals, loss=objective)
-    return check_inside(norm, eps, x, x_adv)

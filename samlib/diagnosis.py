@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from samlib.ascent import Model, attack_mode
-from samlib.attacks import default_generator, pgd, square
+from samlib.attacks import default_generator, pgd
 from samlib.balls import make_ball
 from samlib.batches import Batches
 from samlib.checks import check_classifier_input, check_count, check_logits, check_model, check_number
 from samlib.losses import cross_entropy, make_loss, margin
+from samlib.random_search import square
 from samlib.reports import html_table, text_table
 
 # Accuracies of attacks that should agree differ by this much by chance on some two hundred images.

@@ -21,13 +21,14 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from samlib.ascent import Model, apgd_ascent, ascend, attack_mode, draw_proposals, moves_in, random_search
+from samlib.ascent import Model, apgd_ascent, ascend, attack_mode
 from samlib.attacks import default_generator, one_for_each, random_start
 from samlib.balls import Ball, check_inside, make_ball, per_example, random_numbers
 from samlib.batches import Batches, out_of_memory
 from samlib.checks import check_choice, check_classifier_input, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, write_atomically
 from samlib.losses import make_loss, margin
+from samlib.random_search import draw_proposals, moves_in, random_search
 from samlib.reports import Report, Row
 from samlib.unions import BUDGETS, PATIENCE, Attack
 
@@ -245,32 +246,13 @@ class _Evaluation:
         if attack.kind == "square":
             proposals = draw_proposals(x, self.norm, attack.size, torch.Generator().manual_seed(one.seed))
             x_adv = random_search(self.model, x, y, eps, self.norm, proposals=proposals, loss=loss, stop=stop)
-        elif attack.kind == "apgd":
-            x_adv = apgd_ascent(
-                self.model,
-                x,
-                y,
-                eps,
-                self.norm,
-                start=self._start(one, rows),
-                steps=attack.size,
-                loss=loss,
-                targets=targets,
-                stop=stop,
-            )
         else:
-            x_adv, _ = ascend(
-                self.model,
-                x,
-                y,
-                make_ball(self.norm, eps),
-                start=self._start(one, rows),
-                steps=attack.size,
-                step_size=(attack.relative_step_size or 2.5 / attack.size) * eps,
-                loss=loss,
-                targets=targets,
-                keep="best",
-            )
+            how: Any = {"start": self._start(one, rows), "steps": attack.size, "loss": loss, "targets": targets}
+            if attack.kind == "apgd":
+                x_adv = apgd_ascent(self.model, x, y, eps, self.norm, **how, stop=stop)
+            else:
+                ball, step_size = make_ball(self.norm, eps), (attack.relative_step_size or 2.5 / attack.size) * eps
+                x_adv, _ = ascend(self.model, x, y, ball, **how, step_size=step_size, keep="best")
         check_inside(self.norm, eps, x, x_adv)
         with torch.no_grad():
             logits = self.model(x_adv)

@@ -29,20 +29,11 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 # The house from the ground up. A module of the core may import only from those before it; the runs from the core; the
 # course from both, and nothing from the course.
-CORE = ["checks", "files", "batches", "balls", "losses", "ascent", "attacks", "masking", "sam", "data", "models"]
-CORE += [
-    "training",
-    "reports",
-    "unions",
-    "evaluation",
-    "diagnosis",
-    "sharpness",
-    "layers",
-    "duality",
-    "feature_training",
-]
+CORE = ["checks", "files", "batches", "balls", "losses", "ascent", "attacks", "random_search", "masking", "sam", "data"]
+CORE += ["models", "training", "reports", "unions", "evaluation", "diagnosis", "sharpness", "layers", "duality"]
 CORE += ["feature_training", "toy_definitions", "toy"]
-SAM_AND_ATTACKS = ["sam", "attacks", "balls", "losses", "ascent", "checks"]  # what a researcher takes and reads
+# What a researcher takes and reads.
+SAM_AND_ATTACKS = ["sam", "attacks", "balls", "batches", "losses", "ascent", "checks"]
 ROOMS = ["core", "runs", "course"]
 
 

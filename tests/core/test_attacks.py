@@ -13,9 +13,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import samlib
-from samlib.attacks import apgd, attack_mode, fgsm, pgd, square
+from samlib.attacks import apgd, attack_mode, fgsm, pgd
 from samlib.balls import make_ball
 from samlib.losses import LOSSES, cross_entropy, margin
+from samlib.random_search import square
 from tests.norms import NORMS, NORMS_AND_EPS
 
 PEERS = [("linf", 0.125), ("l2", 0.5)]  # the norms that torchattacks has

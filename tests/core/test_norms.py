@@ -6,10 +6,11 @@ import pytest
 import torch
 
 import samlib
-from samlib import ascent, balls
-from samlib.attacks import apgd, fgsm, pgd, square
+from samlib import balls, random_search
+from samlib.attacks import apgd, fgsm, pgd
 from samlib.balls import Ball, check_inside, make_ball, per_example
 from samlib.evaluation import evaluate, robust_accuracy
+from samlib.random_search import square
 from samlib.unions import Attack
 from tests.norms import NORMS, typical_eps
 
@@ -71,7 +72,7 @@ def test_a_further_norm_works_in_everything_that_needs_its_ball_only(trained, di
 
 def test_random_search_says_that_it_has_no_moves_for_a_norm(trained, digits, l1):
     x, y = digits[2][:10], digits[3][:10]
-    with pytest.raises(ValueError, match=r"norm is 'l1'.*no moves, only for 'linf', 'l2'.*samlib\.ascent\.MOVES"):
+    with pytest.raises(ValueError, match=r"norm is 'l1'.*no moves, only for 'linf', 'l2'.*random_search\.MOVES"):
         square(trained["sgd"], x, y, l1, "l1")
     called = []
     for function in (evaluate, robust_accuracy):  # before anything is attacked, not after half of it
@@ -92,7 +93,7 @@ def test_a_ball_that_lacks_a_piece_is_told_which(monkeypatch, trained, digits, p
 
 @pytest.mark.parametrize("moves", ["linf", "l2"])
 def test_moves_that_leave_the_ball_are_an_error_never_a_number(monkeypatch, trained, digits, l1, moves):
-    monkeypatch.setitem(ascent.MOVES, "l1", ascent.MOVES[moves])
+    monkeypatch.setitem(random_search.MOVES, "l1", random_search.MOVES[moves])
     x, y = digits[2][:30], digits[3][:30]
     with pytest.raises(RuntimeError, match=r"norm 'l1': the attack left \d+ of 30 images outside"):
         square(trained["sgd"], x, y, l1, "l1", queries=300)

@@ -24,7 +24,7 @@ def attacks_itself(*_: Any) -> None:
     """A hook of a network: raises if the call comes out of samlib's own attacks."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__") in ("samlib.attacks", "samlib.evaluation"):
+        if frame.f_globals.get("__name__") in ("samlib.attacks", "samlib.random_search", "samlib.evaluation"):
             raise Borrowed
         frame = frame.f_back
 
