@@ -12,7 +12,15 @@ from torch import Tensor
 
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode
 from samlib.balls import Ball, check_inside, make_ball, per_example, project_pixels
-from samlib.checks import check_choice, check_classifier_input, check_count, check_labels, check_logits, check_radius
+from samlib.checks import (
+    check_choice,
+    check_classifier_input,
+    check_count,
+    check_labels,
+    check_logits,
+    check_not_probabilities,
+    check_radius,
+)
 from samlib.losses import make_loss
 
 __all__ = ["Model", "apgd", "ascend", "attack_mode", "default_generator", "fgsm", "pgd"]
@@ -27,6 +35,7 @@ def _checked_once(model: Model, y: Tensor) -> Model:
         logits = model(x)
         if not seen:
             check_logits(logits, y)
+            check_not_probabilities(logits)
             if torch.is_grad_enabled() and not logits.requires_grad:
                 raise ValueError(
                     "model returned logits that do not depend on x by differentiable operations; "

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from samlib.checks import check_count
+from samlib.checks import check_count, check_logits, check_not_probabilities
 
 Result = TypeVar("Result")
 
@@ -56,3 +56,16 @@ class Batches:
     def joined(self, call: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         """What `call` makes of all batches of `rows`, in one tensor."""
         return torch.cat([result for _, result in self.each(call, rows)])
+
+
+def predict(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, batches: Batches) -> Tensor:
+    """The model's logits of all images, (n, classes), looked at."""
+
+    def logits_of(rows: Tensor) -> Tensor:
+        logits = model(x[rows])
+        check_logits(logits, y[rows])
+        return logits
+
+    logits = batches.joined(logits_of, torch.arange(len(x), device=x.device))
+    check_not_probabilities(logits)
+    return logits

@@ -60,8 +60,8 @@ def check_images(x: object, name: str = "x") -> Tensor:
     low, high = torch.stack(x.detach().aminmax()).tolist()
     if not (low >= 0.0 and high <= 1.0):  # written so that NaN fails too
         raise ValueError(
-            f"{name} has pixels in [{low:g}, {high:g}]; they must lie in [0, 1]. "
-            "Put the normalisation inside the model (samlib.models.Normalize) and pass raw pixels."
+            f"{name} has pixels in [{low!r}, {high!r}]; they must lie in [0, 1]. Rounding is mended by "
+            f"{name}.clamp(0, 1); put a normalisation inside the model (samlib.models.Normalize) and pass raw pixels."
         )
     return x
 
@@ -92,7 +92,7 @@ def check_radius(name: str, value: object, x: Tensor) -> float | Tensor:
         )
     if not bool((torch.isfinite(value) & (value >= 0)).all()):
         raise ValueError(f"{name} holds a negative or non-finite entry; each must be a finite number >= 0.")
-    return value.to(device=x.device, dtype=x.dtype)
+    return value.detach().to(device=x.device, dtype=x.dtype)
 
 
 def check_model(model: object, x: Tensor) -> None:
@@ -111,7 +111,7 @@ def check_model(model: object, x: Tensor) -> None:
 
 
 def check_logits(logits: object, y: Tensor) -> None:
-    """What a model returned: logits (n, classes), not probabilities, with a class for every label in `y`."""
+    """What a model returned: logits (n, classes), none of them NaN, with a class for every label in `y`."""
     if not isinstance(logits, Tensor):
         raise TypeError(f"model returned a {type(logits).__name__}; it must return a tensor of logits (n, classes).")
     if logits.ndim != 2 or len(logits) != len(y) or logits.shape[1] < 2:
@@ -132,8 +132,18 @@ def check_logits(logits: object, y: Tensor) -> None:
             f"model returned NaN logits for {broken} of {len(y)} images, so what it answers is not defined; "
             "look for a division by zero or an overflow inside it, or for weights that training has driven to NaN."
         )
-    sums_to_one = (values.sum(1) - 1).abs() < 1e-3
-    if bool(((values >= 0).all(1) & sums_to_one).all()):
+
+
+def check_not_probabilities(logits: Tensor) -> None:
+    """No softmax made them. Called once, with as many rows as there are: a few logits may look so by chance.
+
+    Refused are rows that are non-negative and whose sums are 1, to a hundredth of what their entries vary. At least 32
+    entries must have been free to be something else: those of 32 differing rows for two classes, of 4 for ten.
+    """
+    values = logits.detach().float()
+    vary = (values.amax(0) - values.amin(0)).amax()
+    sum_to_one = (values.sum(1) - 1).abs().amax() < (vary / 100).clamp(max=1e-3)
+    if bool((values >= 0).all() & sum_to_one) and len(values.unique(dim=0)) * (values.shape[1] - 1) >= 32:
         raise ValueError(
             "model returned probabilities (each row is non-negative and sums to 1); "
             "it must return logits: leave the softmax out."

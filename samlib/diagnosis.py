@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from samlib.ascent import Model, attack_mode
 from samlib.attacks import default_generator, pgd
 from samlib.balls import make_ball
-from samlib.batches import Batches
-from samlib.checks import check_classifier_input, check_count, check_logits, check_model, check_number
+from samlib.batches import Batches, predict
+from samlib.checks import check_classifier_input, check_count, check_model, check_number
 from samlib.losses import cross_entropy, make_loss, margin
 from samlib.random_search import square
 from samlib.reports import html_table, text_table
@@ -126,14 +126,8 @@ class _Checkup:
 
     def predict(self, model: Model, x: Tensor) -> Tensor:
         """Logits, (n, classes)."""
-
-        def batch(rows: Tensor) -> Tensor:
-            logits = model(x[rows])
-            check_logits(logits, self.y[rows])
-            return logits
-
         with attack_mode(model), torch.no_grad():
-            return self.batches.joined(batch, self.all[: len(x)])
+            return predict(model, x, self.y, self.batches)
 
     def attack(
         self, model: Model, how: Callable[..., Tensor] = pgd, eps: float | None = None, **settings: Any

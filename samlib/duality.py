@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from samlib.attacks import attack_mode, default_generator
 from samlib.balls import L2
-from samlib.checks import check_classifier_input, check_count, check_logits, check_number
+from samlib.checks import check_classifier_input, check_count, check_logits, check_not_probabilities, check_number
 from samlib.layers import Layer as Layer
 from samlib.layers import at_layer as at_layer
 from samlib.layers import check_examples, check_layer, check_shape, check_tensors, check_weight, mlp_parts
@@ -358,6 +358,7 @@ def certificate(model: nn.Sequential, x: Tensor, y: Tensor, bias: bool = False) 
         # Normalize works on each pixel by itself: its slope there is a difference of two of its values.
         slope = before(torch.ones_like(x[:1])) - before(torch.zeros_like(x[:1]))
     check_logits(logits, y)
+    check_not_probabilities(logits)
     check_shape("x after the modules before the first Linear", inputs, ("n", first.in_features))
 
     readout = torch.eye(first.out_features, dtype=x.dtype, device=x.device)

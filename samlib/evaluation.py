@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode
-from samlib.attacks import default_generator, one_for_each, random_start
-from samlib.balls import Ball, check_inside, make_ball, per_example, random_numbers
-from samlib.batches import Batches, out_of_memory
+from samlib.attacks import default_generator, one_for_each
+from samlib.balls import check_inside, make_ball, per_example, random_numbers
+from samlib.batches import Batches, out_of_memory, predict
 from samlib.checks import check_choice, check_classifier_input, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, write_atomically
 from samlib.losses import make_loss, margin
@@ -49,7 +49,7 @@ def accuracy(model: Model, x: Tensor, y: Tensor, batch_size: int | None = None) 
     check_classifier_input(model, x, y)
     batches = Batches(x, batch_size)
     with attack_mode(model), torch.no_grad():
-        logits = _predict(_Counted(model), x, y, batches)
+        logits = predict(_Counted(model), x, y, batches)
     return float((logits.argmax(1) == y).double().mean())
 
 
@@ -82,17 +82,6 @@ class _Counted:
         return logits
 
 
-def _predict(model: Model, x: Tensor, y: Tensor, batches: Batches) -> Tensor:
-    """Logits of all images, (n, classes), looked at."""
-
-    def predict(rows: Tensor) -> Tensor:
-        logits = model(x[rows])
-        check_logits(logits, y[rows])
-        return logits
-
-    return batches.joined(predict, torch.arange(len(x), device=x.device))
-
-
 # ---- the evaluation --------------------------------------------------------------------------------------------------
 
 
@@ -106,16 +95,6 @@ class _Pass:
     rank: int | None
     seed: int
     first: bool  # of its attack
-
-
-def surface_start(unit_ball: Ball, x: Tensor, eps: Tensor, generator: torch.Generator) -> Tensor:
-    """The farthest point of the ball in a random direction (a corner in l_inf), then brought into the pixel range.
-
-    Many ascents from far apart end in more places than as many from inside: on networks whose loss is rugged they
-    break about twice as many of the images that a first one left.
-    """
-    direction = random_numbers(torch.randn, x, x.shape, generator)
-    return (x + per_example(eps, x) * unit_ball.steepest(direction)).clamp(0, 1)
 
 
 class _Evaluation:
@@ -137,9 +116,9 @@ class _Evaluation:
         self.raw_model, self.model = model, _Counted(model)
         self.x, self.y, self.norm, self.attacks, self.batches = x.detach(), y, norm, attacks, batches
         with attack_mode(model), torch.no_grad():
-            logits = _predict(self.model, x, y, batches)
+            logits = predict(self.model, x, y, batches)
             some = min(batches.size, 64)
-            first, second = (_predict(self.model, x[:some], y[:some], batches) for _ in range(2))
+            first, second = (predict(self.model, x[:some], y[:some], batches) for _ in range(2))
         self.random = not torch.allclose(first, second, rtol=1e-3, atol=1e-3)
         self.margins = margin(logits, y).float().cpu()
         self.noise = float((margin(first, y[:some]) - margin(second, y[:some])).abs().mean())
@@ -218,18 +197,21 @@ class _Evaluation:
             after_batch()
 
     def _start(self, one: _Pass, rows: Tensor) -> Tensor:
-        """Where a pass begins, (batch, ...).
+        """Where a pass begins, (batch, ...): a random point of the ball; for APGD of its surface (a corner in l_inf).
 
-        Drawn for blocks of neighbours, whichever of them are in the batch: so neither its size nor who else is in it
-        changes what an image is given, and nothing is drawn where nothing is left.
+        Many ascents from far apart end in more places than as many from inside: on networks whose loss is rugged they
+        break about twice as many of the images that a first one left. Drawn for blocks of neighbours, whichever of them
+        are in the batch: so neither its size nor who else is in it changes what an image is given.
         """
-        start = surface_start if self.attacks[one.attack].kind == "apgd" else random_start
         starts, ball = [], make_ball(self.norm, 1.0)
         for block in (rows // BLOCK).unique().tolist():
-            images = slice(block * BLOCK, (block + 1) * BLOCK)
+            x, eps = (of[block * BLOCK : (block + 1) * BLOCK] for of in (self.x, self.eps))
             generator = torch.Generator().manual_seed(one.seed + block)
-            drawn = start(ball, self.x[images], self.eps[images], generator)
-            starts.append(drawn[rows[rows // BLOCK == block] % BLOCK])
+            if self.attacks[one.attack].kind == "apgd":
+                offset = ball.steepest(random_numbers(torch.randn, x, x.shape, generator))
+            else:
+                offset = ball.random_start(x, generator)
+            starts.append((x + per_example(eps, x) * offset).clamp(0, 1)[rows[rows // BLOCK == block] % BLOCK])
         return torch.cat(starts)
 
     def _attack(self, one: _Pass, rows: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from samlib.ascent import attack_mode
-from samlib.checks import check_classifier_input, check_logits
+from samlib.checks import check_classifier_input, check_logits, check_not_probabilities
 from samlib.losses import make_loss
 from samlib.models import Normalize
 
@@ -61,6 +61,7 @@ def at_layer(model: nn.Module, x: Tensor, y: Tensor, layer: str = "fc1", loss: s
         with attack_mode(model):
             logits = model(x.detach().clone())
             check_logits(logits, y)
+            check_not_probabilities(logits)
             if len(seen) != 1 or seen[0][0].ndim != 2:
                 raise ValueError(
                     f"layer {layer!r} was used {len(seen)} times, on inputs of shape "

@@ -33,7 +33,8 @@ from torch.func import functional_call
 
 from samlib.attacks import attack_mode, default_generator
 from samlib.balls import L2, random_numbers
-from samlib.checks import check_choice, check_classifier_input, check_count, check_logits, check_number
+from samlib.batches import Batches, predict
+from samlib.checks import check_choice, check_classifier_input, check_count, check_number
 from samlib.losses import Loss, make_loss
 
 RELATIVE = ("layer", "adaptive")
@@ -357,24 +358,16 @@ class Landscape:
         }
         self.scale = None if relative is None else self._flatten([_scale(w, relative) for w in self.weights.values()])
         with torch.no_grad():
-            sums = [self._objective_sum(model(x), y, check=True) for x, y in self._batches()]
-            here = torch.stack(sums).sum() / len(x)
-        if not torch.isfinite(here):
+            values = self.objective(predict(model, self.x, self.y, Batches(x, self.batch_size)), self.y)
+        if not isinstance(values, Tensor) or values.shape != y.shape:
+            raise ValueError(
+                f"loss returned {values!r}; it must return one number for each image, a tensor ({len(y)},)."
+            )
+        if not torch.isfinite(here := values.mean()):
             raise ValueError(f"The mean loss at the model's weights is {here}; its rise cannot be measured.")
 
     def _batches(self) -> Iterable[tuple[Tensor, Tensor]]:
         return zip(self.x.split(self.batch_size), self.y.split(self.batch_size), strict=True)
-
-    def _objective_sum(self, logits: Tensor, y: Tensor, check: bool = False) -> Tensor:
-        """The sum of a batch's losses; with `check`, what came from the model and from the loss is looked at."""
-        if check:
-            check_logits(logits, y)
-        values = self.objective(logits, y)
-        if check and (not isinstance(values, Tensor) or values.shape != y.shape):
-            raise ValueError(
-                f"loss returned {values!r}; it must return one number for each image, a tensor ({len(y)},)."
-            )
-        return values.sum()
 
     @staticmethod
     def _flatten(tensors: Sequence[Tensor]) -> Tensor:
@@ -416,7 +409,8 @@ class Landscape:
         moved = {name: w + delta[name] for name, w in self.weights.items()}
         weights = {place: moved[name] for place, name in self.places.items()}
         for x, y in self._batches():
-            yield self._objective_sum(functional_call(self.model, weights, (x,), tie_weights=False), y) / len(self.x)
+            logits = functional_call(self.model, weights, (x,), tie_weights=False)
+            yield self.objective(logits, y).sum() / len(self.x)
 
     @torch.no_grad()
     def loss(self, step: Tensor) -> Tensor:

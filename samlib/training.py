@@ -27,6 +27,7 @@ from samlib.checks import (
     check_classifier_input,
     check_count,
     check_logits,
+    check_not_probabilities,
     check_number,
 )
 from samlib.files import hash_tensors, write_atomically
@@ -177,9 +178,10 @@ def train(
     check_classifier_input(model, x, y)
     check_count("checkpoint_every", checkpoint_every)
     with attack_mode(model), torch.no_grad():
-        check_logits(model(x[:2]), y[:2])
-        classes = model(x[:1]).shape[1]
-    if int(y.max()) >= classes:
+        logits = model(x[:32])
+    check_logits(logits, y[:32])
+    check_not_probabilities(logits)
+    if int(y.max()) >= (classes := logits.shape[1]):
         raise ValueError(f"y holds the label {int(y.max())}, but model has {classes} classes: 0 .. {classes - 1}.")
     run = Run(model, x, y, recipe, augment, loss)
     file = None if checkpoint is None else Checkpoint(Path(checkpoint), run)

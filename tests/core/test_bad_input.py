@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 import samlib
+from samlib.checks import check_not_probabilities
 from samlib.evaluation import robust_mask
 from samlib.unions import Attack
 
@@ -77,6 +78,7 @@ class Returns(nn.Module):
         (torch.rand(6), ValueError, r"x has shape \(6,\); images must have a batch axis"),
         (X[:0], ValueError, r"x has shape \(0, 1, 8, 8\): it is empty"),
         (X * 255, ValueError, r"x has pixels in \[.*\]; they must lie in \[0, 1\].*normalisation inside the model"),
+        ((1 + 2**-23) * X.round(), ValueError, r"x has pixels in \[0.0, 1\.0000001192.*Rounding.*x\.clamp\(0, 1\)"),
         (X - 0.5, ValueError, r"x has pixels in \[-.*they must lie in \[0, 1\]"),
         (torch.full_like(X, math.nan), ValueError, r"x has pixels in \[nan, nan\]"),
     ],
@@ -120,6 +122,35 @@ def test_models_that_return_something_else(call, device, make, error, message):
         return
     with pytest.raises(error, match=message):
         call(Returns(make).to(device), y=Y + 1 if "3 classes" in message else Y)
+
+
+def two_numbers(*rows):
+    """Images that a model which returns its first two pixels reads as these logits."""
+    x = torch.zeros(len(rows), 1, 8, 8)
+    x[:, 0, 0, :2] = torch.tensor(rows)
+    return x, torch.arange(len(rows)) % 2
+
+
+def test_two_logits_that_sum_to_one_by_chance_are_none(call, device):
+    """Alone, as the first of many, as the rest of a batch, or again and again."""
+    chance, other = (0.25, 0.75), [(0.1 * i, 0.3) for i in range(10)]
+    model = Returns(lambda x: x[:, :2]).to(device)
+    for rows in ([chance], [chance, (0.75, 0.25)], [chance] * 40, [chance, (0.5, 0.5), *other]):
+        call(model, *two_numbers(*rows))
+    x, y = (v.to(device) for v in two_numbers(*other, chance))
+    assert samlib.accuracy(model, x, y, batch_size=10) == samlib.accuracy(model, x, y)
+    for attack in (samlib.robust_accuracy, samlib.diagnose):
+        attack(model, x, y, 0.01, batch_size=10)
+
+
+def test_probabilities_of_two_classes_are_told_from_logits(call, device):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.rand(40, 2, generator=generator).tolist()
+    with pytest.raises(ValueError, match=r"model returned probabilities"):
+        call(Returns(lambda x: (5 * x[:, :2]).softmax(1)).to(device), *two_numbers(*rows))
+    x = two_numbers(*rows)[0]
+    check_not_probabilities(x[:, 0, 0, :2])  # honest, and none is below 0
+    check_not_probabilities(torch.stack([x[:, 0, 0, 0], 1.001 - x[:, 0, 0, 0]], 1)[:20])
 
 
 def test_a_model_that_is_none(call):
