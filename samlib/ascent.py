@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from samlib.balls import Ball, make_ball, per_example, project_pixels
-from samlib.losses import Loss
+from samlib.losses import Loss, is_broken
 
 Model = Callable[[Tensor], Tensor]
 
@@ -61,19 +61,21 @@ def ascend(
 
     Returns:
         The image kept, (n, ...), and with keep="best" its loss (n,). "best" is each example's highest loss on the
-        way; it costs one forward pass more, to see the last iterate.
+        way, of the broken iterates if there are any; it costs one forward pass more, to see the last iterate.
     """
-    x_adv, best, best_loss = start, start, None
+    x_adv, best, broken = start, start, torch.zeros_like(y, dtype=torch.bool)
+    best_loss = torch.full_like(y, -torch.inf, dtype=x.dtype)
     step_size = per_example(step_size, x)
     for step in range(steps + (keep == "best")):
         x_adv = x_adv.detach().requires_grad_(step < steps)
         with torch.set_grad_enabled(step < steps):
             # a view, since torch's module hooks (its FLOP counter has some) cannot watch a leaf inside autograd.grad
-            values = loss(model(x_adv.view_as(x_adv)), y, targets)
+            values = loss(logits := model(x_adv.view_as(x_adv)), y, targets)
         if keep == "best":
-            better = values > best_loss if best_loss is not None else torch.ones_like(values, dtype=torch.bool)
+            breaks = is_broken(logits.detach(), y, targets)
+            better = torch.where(breaks == broken, values.detach() > best_loss, breaks)
             best = torch.where(per_example(better, x), x_adv.detach(), best)
-            best_loss = torch.where(better, values.detach(), best_loss) if best_loss is not None else values.detach()
+            best_loss, broken = torch.where(better, values.detach(), best_loss), broken | breaks
         if step < steps:
             (gradient,) = torch.autograd.grad(values.sum(), x_adv)  # a sum: an image's step ignores its batch
             x_adv = project_pixels(ball, x, x_adv.detach() + step_size * ball.steepest(gradient))
@@ -103,7 +105,7 @@ class _Ascent:
     rises: Tensor  # steps since the last checkpoint at which the loss rose
     value_at_check: Tensor  # the best loss at the last checkpoint
     halved: Tensor  # whether the step was halved there
-    broken: Tensor  # whether the model has misclassified an iterate
+    broken: Tensor  # whether an iterate was
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these images only."""
@@ -133,6 +135,7 @@ def apgd_ascent(
     loss: Loss,
     targets: Tensor | None = None,
     stop: bool = True,
+    any_class: bool = False,
 ) -> Tensor:
     """Gradient ascent with momentum that halves an image's step where it no longer helps (APGD): the bare loop.
 
@@ -142,10 +145,11 @@ def apgd_ascent(
 
     Args:
         eps: one radius for each image, (n,).
-        stop: an image is done as soon as the model misclassifies it. Without it every image takes all the steps.
+        stop: an image is done as soon as it is broken. Without it every image takes all the steps.
+        any_class: an image is broken as soon as the model errs on it, even if it is not for the target.
 
     Returns:
-        For each image the first iterate that the model misclassifies, else the one of highest loss, (n, ...).
+        For each image the first iterate that is broken (losses.is_broken), else the one of highest loss, (n, ...).
 
     Source: Croce and Hein 2020, arXiv 2003.01690, algorithm 1.
     """
@@ -175,7 +179,7 @@ def apgd_ascent(
     drops = {2**i for i in range(steps.bit_length())} | set(checkpoints)
     last_check = 0
     for step in range(steps + 1):
-        _evaluate(c, model, loss, stop, with_gradient=step < steps)
+        _evaluate(c, model, loss, stop, any_class, with_gradient=step < steps)
         if stop and step in drops:
             result[c.row] = c.best
             c.keep((~c.broken).nonzero().squeeze(1))
@@ -195,7 +199,7 @@ def apgd_ascent(
     return result
 
 
-def _evaluate(c: _Ascent, model: Model, loss: Loss, stop: bool, with_gradient: bool) -> None:
+def _evaluate(c: _Ascent, model: Model, loss: Loss, stop: bool, any_class: bool, with_gradient: bool) -> None:
     """Evaluate the loss at the iterates, and its gradient; remember the best."""
     x_adv = c.x_adv.detach().requires_grad_(with_gradient)
     with torch.set_grad_enabled(with_gradient):
@@ -206,8 +210,8 @@ def _evaluate(c: _Ascent, model: Model, loss: Loss, stop: bool, with_gradient: b
     value = values.detach().to(c.value.dtype)
     c.rises = c.rises + (value > c.value)
     c.value = value
-    if stop:  # the first iterate that the model misclassifies is kept: no loss is above infinity
-        c.broken = c.broken | (logits.detach().argmax(1) != c.y)
+    if stop:  # the first iterate that is broken is kept: no loss is above infinity
+        c.broken = c.broken | is_broken(logits.detach(), c.y, None if any_class else c.targets)
         value = torch.where(c.broken, torch.inf, value)
     better = value > c.best_value
     rows = per_example(better, c.x)

@@ -231,7 +231,7 @@ class _Evaluation:
         else:
             how: Any = {"start": self._start(one, rows), "steps": attack.size, "loss": loss, "targets": targets}
             if attack.kind == "apgd":
-                x_adv = apgd_ascent(self.model, x, y, eps, self.norm, **how, stop=stop)
+                x_adv = apgd_ascent(self.model, x, y, eps, self.norm, **how, stop=stop, any_class=True)
             else:
                 ball, step_size = make_ball(self.norm, eps), (attack.relative_step_size or 2.5 / attack.size) * eps
                 x_adv, _ = ascend(self.model, x, y, ball, **how, step_size=step_size, keep="best")

@@ -74,6 +74,12 @@ def dlr(logits: Tensor, y: Tensor, targets: Tensor | None = None) -> Tensor:
     return (_of(logits, targets) - _of(logits, y)) / spread
 
 
+def is_broken(logits: Tensor, y: Tensor, targets: Tensor | None = None) -> Tensor:
+    """What an attack is after: the model errs or, with targets, says the target; bool, (n,)."""
+    answers = logits.argmax(1)
+    return answers != y if targets is None else answers == targets
+
+
 LOSSES: dict[str, Loss] = {"ce": cross_entropy, "margin": margin, "dlr": dlr}
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from samlib.ascent import Model, attack_mode
-from samlib.attacks import _checked_once, default_generator, one_for_each
-from samlib.balls import check_inside, l2_norm, make_ball, per_example, project_pixels
-from samlib.checks import check_classifier_input, check_count, check_radius
-from samlib.losses import Loss, make_loss
+from samlib.ascent import Model
+from samlib.attacks import Task, one_for_each
+from samlib.balls import l2_norm, make_ball, per_example, project_pixels
+from samlib.checks import check_count
+from samlib.losses import Loss
 
 
 def square(
@@ -30,6 +30,7 @@ def square(
     queries: int = 1000,
     loss: str = "margin",
     generator: torch.Generator | None = None,
+    batch_size: int | None = None,
 ) -> Tensor:
     """Random search without gradients: repaint a random square, keep it if the loss rises; squares shrink on the way.
 
@@ -38,7 +39,7 @@ def square(
 
     Args:
         model: images (n, ...) -> logits (n, classes); it normalises inside. It need not be differentiable.
-        x, y, eps, norm, loss: as for `pgd`; a vector is taken as one line of pixels.
+        x, y, eps, norm, loss, batch_size: as for `pgd`; a vector is taken as one line of pixels.
         queries: forward passes for each image, the first one included.
         generator: draws the search; a fresh one with seed 0 if None.
 
@@ -51,17 +52,15 @@ def square(
 
     Source: Andriushchenko et al. 2020, arXiv 1912.00049.
     """
-    check_classifier_input(model, x, y)
-    eps = check_radius("eps", eps, x)
-    make_ball(norm, eps)
+    task = Task(model, x, y, eps, norm, loss, None, generator, batch_size)
     check_count("queries", queries)
-    objective = make_loss(loss)
-    proposals = draw_proposals(x, norm, queries, default_generator(generator))
-    with attack_mode(model), torch.no_grad():
-        x, y, eps = x.detach().clone(), y.clone(), one_for_each(eps, x).clone()
-        forward = _checked_once(model, y)
-        x_adv = random_search(forward, x, y, eps, norm, proposals=proposals, loss=objective)
-    return check_inside(norm, eps, x, x_adv)
+    proposals = draw_proposals(x, norm, queries, task.generator)
+
+    def run(model: Model, rows: Tensor, start: Tensor) -> Tensor:
+        x, y, eps = task.of(rows, task.x, task.y, one_for_each(task.eps, task.x))
+        return random_search(model, x, y, eps, norm, proposals=proposals, loss=task.loss)
+
+    return task.best(run)
 
 
 @dataclass(frozen=True)

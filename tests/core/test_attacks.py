@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 
 import pytest
 import torch
@@ -13,11 +14,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import samlib
+from samlib.ascent import apgd_ascent
 from samlib.attacks import apgd, attack_mode, fgsm, pgd
 from samlib.balls import make_ball
+from samlib.batches import default_batch_size
 from samlib.losses import LOSSES, cross_entropy, margin
 from samlib.random_search import square
-from tests.norms import NORMS, NORMS_AND_EPS
+from tests.norms import NORMS, NORMS_AND_EPS, typical_eps
 
 PEERS = [("linf", 0.125), ("l2", 0.5)]  # the norms that torchattacks has
 
@@ -131,6 +134,74 @@ def test_the_model_is_attacked_in_evaluation_mode(digits, device):
     assert torch.equal(pgd(model.train(), x, y, 0.1), pgd(model.eval(), x, y, 0.1))
 
 
+@pytest.mark.parametrize("attack", [pgd, apgd])
+def test_later_runs_give_an_image_what_they_give_it_beside_others(trained, digits, attack, device):
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+    model, x, y = copy.deepcopy(trained["sgd"]).double(), digits[2].double(), digits[3]
+    generators = [torch.Generator().manual_seed(5) for _ in range(2)]
+    results = [
+        attack(model, torch.cat([some, x[:20]]), torch.cat([of, y[:20]]), 0.1, steps=3, restarts=4, generator=generator)
+        for (some, of), generator in zip(
+            ((x[20:40], y[20:40]), (x[20:40], (y[20:40] + 1) % 10)), generators, strict=True
+        )
+    ]  # the others are still robust after some runs, or misread from the first
+    assert torch.allclose(results[0][20:], results[1][20:], atol=1e-12)
+    assert not torch.equal(results[0][:20], results[1][:20])
+    assert torch.equal(generators[0].get_state(), generators[1].get_state())
+
+
+ATTACKS = {
+    "fgsm": fgsm,
+    "pgd": functools.partial(pgd, restarts=3, steps=4),
+    "apgd": functools.partial(apgd, restarts=3, steps=4),
+    "square": functools.partial(square, queries=40),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_batch_size_changes_no_result_and_too_large_a_batch_is_halved(trained, digits, attack, norm, device):
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+    model, x, y = copy.deepcopy(trained["sgd"]).double(), digits[2][:40].double(), digits[3][:40]
+    eps = torch.linspace(0.5, 1, 40, device=device).double() * typical_eps(norm)
+    sizes = []
+
+    def small_machine(x):
+        sizes.append(len(x))
+        if len(x) > 11:
+            raise MemoryError
+        return model(x)
+
+    whole = attack(model, x, y, eps, norm)
+    for size in (40, 7, 1):
+        assert torch.allclose(attack(model, x, y, eps, norm, batch_size=size), whole, atol=1e-9)
+    assert torch.allclose(attack(small_machine, x, y, eps, norm), whole, atol=1e-9)
+    assert sizes[:3] == [40, 20, 10]
+    assert max(sizes[3:]) == 10
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        attack(model, x, y, eps, norm, batch_size=0)
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_many_images_go_through_the_model_in_batches(attack, device):
+    sizes = []
+    model = samlib.mlp((4,)).to(device)
+    model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    x, y = torch.rand(2100, 1, 8, 8, device=device), torch.zeros(2100, dtype=torch.long, device=device)
+    attack(model, x, y, 0.01)
+    assert max(sizes) == default_batch_size(x) == 1024
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_the_result_does_not_hang_on_the_graph_of_its_arguments(trained, digits, attack):
+    x, y = digits[2][:6].clone().requires_grad_(), digits[3][:6]
+    eps = torch.full((6,), 0.1, device=x.device, requires_grad=True)
+    assert not attack(trained["sgd"], x, y, eps).requires_grad
+    assert not pgd(trained["sgd"], x, y, 0.1, step_size=eps / 4).requires_grad
+
+
 def test_an_image_is_attacked_alike_alone_and_in_a_batch(trained, digits):
     x, y = digits[2][:8], digits[3][:8]
     together = pgd(trained["sgd"], x, y, 0.1, random_start=False)
@@ -202,6 +273,61 @@ def test_a_targeted_attack_reaches_its_target(trained, digits):
     logits = model(pgd(model, x, y, 2.0, "l2", steps=40, loss="dlr", targets=targets))  # the target must beat y only
     assert (logits.gather(1, targets[:, None]) > logits.gather(1, y[:, None])).float().mean() > 0.9
     assert torch.equal(y, digits[3])
+
+
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+@pytest.mark.parametrize("attack", [pgd, apgd])
+def test_with_targets_every_attack_goes_on_until_it_reaches_them(trained, digits, attack, loss):
+    x, y, model = digits[2][:200], digits[3][:200], trained["sgd"]
+    targets = (y + 3) % 10
+    reached = model(attack(model, x, y, 2.0, "l2", steps=40, loss=loss, targets=targets)).argmax(1) == targets
+    assert reached.float().mean() > 0.9
+    once, often = (
+        model(attack(model, x, y, 1.0, "l2", steps=3, loss=loss, targets=targets, restarts=runs)).argmax(1) == targets
+        for runs in (1, 8)
+    )
+    assert (often | ~once).all()
+    assert often.sum() > once.sum()
+
+
+def test_an_ascent_may_be_content_with_any_wrong_class_and_is_done_sooner(trained, digits):
+    x, y, model = digits[2][:200], digits[3][:200], trained["sgd"]
+    eps, shown = torch.full_like(x[:, 0, 0, 0], 0.1), []
+
+    def counted(x):
+        shown[-1] += len(x)
+        return model(x)
+
+    for any_class in (False, True):
+        shown.append(0)
+        with attack_mode(model):
+            x_adv = apgd_ascent(
+                counted, x, y, eps, "linf", start=x, steps=30, loss=margin, targets=(y + 3) % 10, any_class=any_class
+            )
+    assert shown[1] < shown[0]
+    assert robust(model, x_adv, y).sum() < robust(model, x, y).sum()
+
+
+@pytest.mark.parametrize(
+    ("targets", "middle", "end"),
+    [(None, (0.45, 0.5, 0.05), (0.4, 0.3, 0.3)), (1, (0.3, 0.4, 0.3), (0.5, 0.45, 0.05))],
+)
+@pytest.mark.parametrize("attack", [pgd, functools.partial(pgd, restarts=2)])
+def test_a_broken_iterate_is_better_than_one_of_higher_loss(attack, targets, middle, end, device):
+    """The image's one pixel goes from .5 over .6, where the model errs, to .7, where the cross-entropy is higher."""
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+    known = torch.tensor([(0.6, 0.2, 0.2), middle, end], dtype=torch.float64, device=device)
+
+    def model(x):
+        place = 10 * x - 5
+        left = place.detach().long().clamp(0, 1).squeeze(1)
+        return 7 + (known[left] + (known[left + 1] - known[left]) * (place - left[:, None])).log()
+
+    x, y = torch.full((1, 1), 0.5, dtype=torch.float64, device=device), torch.zeros(1, dtype=torch.long, device=device)
+    how = {"steps": 2, "step_size": 0.1, "random_start": False, "targets": None if targets is None else y + targets}
+    assert attack(model, x, y, 0.2, keep="last", **how).item() == pytest.approx(0.7)
+    assert attack(model, x, y, 0.2, **how).item() == pytest.approx(0.6)
 
 
 def test_cross_entropy_alone_is_fooled_by_scaled_logits_and_the_margin_is_not(trained, digits):

@@ -139,7 +139,7 @@ def test_two_logits_that_sum_to_one_by_chance_are_none(call, device):
         call(model, *two_numbers(*rows))
     x, y = (v.to(device) for v in two_numbers(*other, chance))
     assert samlib.accuracy(model, x, y, batch_size=10) == samlib.accuracy(model, x, y)
-    for attack in (samlib.robust_accuracy, samlib.diagnose):
+    for attack in (samlib.pgd, samlib.square, samlib.robust_accuracy, samlib.diagnose):
         attack(model, x, y, 0.01, batch_size=10)
 
 
