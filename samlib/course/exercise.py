@@ -17,12 +17,12 @@ from typing import Any
 
 import ipywidgets
 
-from samlib.course import widgets
+from samlib.course import style, widgets
 
 Judge = Callable[[Any], str | None]
 
 NOT_ATTEMPTED, WRONG, CORRECT = "not attempted", "wrong", "correct"
-_LOOK = {NOT_ATTEMPTED: ("…", "#555555"), WRONG: ("✘", "#a33c00"), CORRECT: ("✔", "#00664b")}
+_LOOK = {NOT_ATTEMPTED: ("…", style.SGD), WRONG: ("✘", style.AT), CORRECT: ("✔", style.NOISE)}
 
 
 class NotAttempted(Exception):
@@ -36,12 +36,12 @@ class Verdict:
     status: str
     message: str
 
-    def _repr_html_(self) -> str:
-        mark, colour = _LOOK[self.status]
+    def _repr_html_(self) -> str:  # words in the page's own colour: none that is named reads on white and on black
+        mark, look = _LOOK[self.status]
         lines = html.escape(self.message).replace("\n", "<br>")
         return (
-            f'<div role="status" style="border-left: 4px solid {colour}; padding: 0.3em 0.8em">'
-            f'<b style="color: {colour}">{mark} {self.status.capitalize()}.</b> {lines}</div>'
+            f'<div role="status" style="border-left: 6px solid {look.color}; padding: 0.3em 0.8em">'
+            f"<b>{mark} {self.status.capitalize()}.</b> {lines}</div>"
         )
 
     def __repr__(self) -> str:

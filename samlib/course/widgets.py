@@ -31,6 +31,10 @@ def png(fig: Canvas) -> bytes:
     return buffer.getvalue()
 
 
+# A picture, or an error in its place, brings its own paper along and looks the same on a dark page.
+_CARD = f"background: {style.PAPER}; border-radius: 4px; margin: 4px 0"
+
+
 def _img(fig: Canvas, alt: str) -> str:
     if not isinstance(alt, str) or len(alt.split()) < 3:
         raise ValueError(f"alt is {alt!r}; it must say in a few words what the figure shows.")
@@ -38,7 +42,7 @@ def _img(fig: Canvas, alt: str) -> str:
     width, height = (round(inches * style.SHOWN) for inches in fig.get_size_inches())
     return (
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}" decoding="sync" '
-        f'width="{width}" height="{height}" style="max-width: 100%; height: auto">'
+        f'width="{width}" height="{height}" style="{_CARD}; max-width: 100%; height: auto">'
     )
 
 
@@ -65,7 +69,8 @@ class Picture(ipywidgets.HTML):
             yield
         except Exception as error:
             self.value = (
-                '<pre class="samlib-error" role="alert" style="color: #a33c00">'
+                f'<pre class="samlib-error" role="alert" style="{_CARD}; color: {style.AT.dark}; '
+                f'padding: {style.MARGIN}px; white-space: pre-wrap">'
                 f"This picture could not be drawn. {type(error).__name__}: {html.escape(str(error))}</pre>"
             )
             raise
@@ -117,14 +122,17 @@ def choices(control: ipywidgets.Widget) -> list[Any]:
     return [option[1] if isinstance(option, tuple) else option for option in control.options]
 
 
-# One column of labels, whatever the control: ipywidgets puts that of toggle buttons elsewhere.
+# One column of labels and one of controls, whatever the control: ipywidgets 7 and 8 shift each kind by its own few
+# pixels. And an arrow on dropdowns in the colour of their text, where theirs is black on every page.
 _COLUMN = """<style>
-.samlib-controls > * { height: auto; min-height: 30px; overflow: visible; }
+.samlib-controls { overflow: visible; }
+.samlib-controls > * { height: auto; min-height: 30px; margin: 2px 0; overflow: visible; }
 .samlib-controls > .widget-inline-hbox, .samlib-controls > .widget-toggle-buttons {
   display: flex; align-items: center; max-width: 100%; }
 .samlib-controls > * > .widget-label {
-  flex: 0 0 20em; height: auto; text-align: right; line-height: 1.3; white-space: normal; }
-.samlib-controls .widget-toggle-buttons > div { margin-left: 8px; }
+  flex: 0 0 20em; height: auto; margin: 0 8px 0 0; text-align: right; line-height: 1.3; white-space: normal; }
+.samlib-controls .widget-toggle-buttons > div { margin-left: 4px; }
+.samlib-controls .widget-dropdown > select { height: 28px; margin-left: 6px; appearance: auto; background-image: none; }
 .samlib-controls .widget-readout { overflow: visible; white-space: nowrap; }
 </style>"""
 _LABEL = {"description_width": "20em"}
@@ -175,6 +183,7 @@ def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.
     """
     if correct not in choices:
         raise ValueError(f"correct is {correct!r}; it must be one of the choices: {', '.join(map(repr, choices))}.")
+    asked = ipywidgets.HTML(f'<div style="line-height: 1.4"><b>{text}</b></div>')
     options = ipywidgets.RadioButtons(options=list(choices), value=None, layout={"width": "auto"})
     commit = ipywidgets.Button(description="Commit", disabled=True, tooltip="Fix your answer and see what is right")
     answer = ipywidgets.HTML()
@@ -194,7 +203,7 @@ def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.
 
     options.observe(chosen, names="value")
     commit.on_click(committed)
-    return ipywidgets.VBox([ipywidgets.HTML(f"<b>{text}</b>"), options, commit, answer])
+    return ipywidgets.VBox([asked, options, commit, answer])
 
 
 class Stopped(Exception):

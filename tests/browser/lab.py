@@ -53,6 +53,14 @@ null
 STANDS = (
     "e => e.ariaValueNow ?? e.selectedIndex ?? (e.type === 'radio' ? e.checked : e.classList.contains('mod-active'))"
 )
+# Where the labels of a widget end and its controls begin, in pixels from the left.
+COLUMNS = """
+() => [...document.querySelectorAll('.samlib-controls')].map(box =>
+    [...box.children].filter(row => row.querySelector('.widget-label') && !row.querySelector('style')).map(row => ({
+        label: row.querySelector('.widget-label').innerText,
+        ends: Math.round(row.querySelector('.widget-label').getBoundingClientRect().right),
+        begins: Math.round(row.querySelector('.noUi-target, select, button').getBoundingClientRect().left)})))
+"""
 CONTROLS = ".noUi-handle, .widget-dropdown select, .widget-radio-box, .widget-toggle-buttons, .widget-button"
 
 
@@ -120,7 +128,7 @@ class Lab:
             page.evaluate(WATCH)
             page.wait_for_timeout(1500)  # widgets are drawn after their cell has ended
             controls = [c for cell in range(page.locator(".jp-Cell").count()) for c in _operate(page, cell, pictures)]
-            report = Report(_errors(page), controls)
+            report = Report(_errors(page) + _ragged(page), controls)
             page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
             return report
         finally:
@@ -190,6 +198,15 @@ def _errors(page) -> list[str]:
         "[data-mime-type='application/vnd.jupyter.error'], .samlib-error, .lm-Widget.jupyter-widgets-error"
     )
     return [f"error: {text.strip().splitlines()[-1]}" for text in found.all_inner_texts()]
+
+
+def _ragged(page) -> list[str]:
+    """Widgets whose labels, or whose controls, do not stand in one column."""
+    return [
+        f"ragged: {rows}"
+        for rows in page.evaluate(COLUMNS)
+        if len({row["ends"] for row in rows}) > 1 or len({row["begins"] for row in rows}) > 1
+    ]
 
 
 def _operate(page, number: int, pictures: Path) -> list[Control]:

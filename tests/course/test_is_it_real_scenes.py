@@ -284,7 +284,10 @@ def test_attacks_stand_in_the_order_of_what_they_leave(level):
 def test_the_protocol_names_every_part_of_every_attack():
     table = results.load("attacks")
     lines = lesson.protocol(table).split("\n")
-    assert len(lines) == len(table["protocol"]["attacks"])
+    assert [line[:15].strip() for line in lines if line[0] != " "] == list(table["protocol"]["attacks"])
+    assert max(map(len, lines)) <= 88, "a page of 1280 pixels breaks longer ones at a letter"
+    said = re.sub(r",\n +", ", ", lesson.protocol(table))
+    assert "apgd margin 20 × 9 targets, square margin 300, square margin 5000" in said
     union = next(line for line in lines if line.startswith("PGD union"))
     assert union.endswith("pgd ce 40, pgd margin 40, pgd margin 40 × 3 targets")
 

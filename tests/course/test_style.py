@@ -12,6 +12,7 @@ import pytest
 
 import samlib.course.lessons as lessons
 from samlib.course import style, widgets
+from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, Verdict
 from samlib.course.pictures import Label, Labels, axes
 
 COURSE = Path(lessons.__file__).parents[1]
@@ -34,10 +35,52 @@ def scenes() -> list:
 
 @pytest.mark.parametrize("path", sorted(COURSE.rglob("*.py")), ids=lambda path: str(path.relative_to(COURSE)))
 def test_colours_and_sizes_are_named_in_style_alone(path):
-    if path.name == "style.py" or path.name in ("exercise.py", "widgets.py"):  # the latter two: words of a page
+    if path.name == "style.py":
         return
     found = [line.strip() for line in path.read_text().splitlines() if LITERAL.search(line)]
     assert found == [], "ask style for it: style.SAM.color, style.QUIET, style.CAPTION"
+
+
+def contrast(one: str, other: str) -> float:
+    """Between two colours "#rrggbb", 1 to 21, as WCAG 2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    dark, bright = sorted(map(luminance, (one, other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+PAGES = "#ffffff", "#111111"  # of JupyterLab, light and dark
+
+
+@pytest.mark.parametrize("status", [NOT_ATTEMPTED, WRONG, CORRECT])
+def test_a_verdicts_words_have_the_pages_own_colour_and_its_edge_is_seen_on_every_page(status):
+    page = Verdict(status, "a message")._repr_html_()
+    (edge,) = re.findall(r"#[0-9a-fA-F]{6}", page)
+    assert f"border-left: 6px solid {edge}" in page
+    assert all(contrast(edge, background) >= 3 for background in PAGES)
+
+
+def test_a_picture_and_an_error_in_its_place_bring_their_own_paper_along():
+    with style.look():
+        fig = style.figure(0.5)
+
+    def draw(value):
+        assert value != 1, "planted"
+        return "A picture of nothing."
+
+    scene = widgets.live(fig, draw, {"value": widgets.toggle("value", [0, 1], 0)})
+    paper = f"background: {style.PAPER}"
+    assert paper in scene.picture.value
+    assert paper in widgets.still(fig, "A picture of nothing.").data
+    with pytest.raises(AssertionError, match="planted"):
+        scene.controls["value"].value = 1
+    assert paper in scene.picture.value
+    (words,) = re.findall(r"[ \"]color: (#[0-9a-fA-F]{6})", scene.picture.value)
+    assert contrast(words, style.PAPER) >= 4.5
 
 
 @pytest.mark.slow

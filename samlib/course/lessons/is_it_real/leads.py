@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -20,15 +21,15 @@ Levels = Mapping[str, Mapping[str, np.ndarray]]  # {setting: {attack: robust acc
 
 
 def protocol(table: results.Result) -> str:
-    """What each attack of the table consists of, one a line."""
+    """What each attack of the table consists of, in lines that fit on a page."""
     lines = []
     for name, union in table["protocol"]["attacks"].items():
         parts = []
         for a in union:
             targets = f" × {a['targets']} targets" if a["targets"] else ""
-            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}")
-        lines.append(f"{name:14} {', '.join(parts)}")
-    return "\n".join(lines)
+            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}".replace(" ", "_"))
+        lines += textwrap.wrap(", ".join(parts), 88, initial_indent=f"{name:15}", subsequent_indent=15 * " ")
+    return "\n".join(lines).replace("_", " ")
 
 
 def by_strength(table: results.Result) -> Levels:
