@@ -112,7 +112,7 @@ class HeroPicture:
 
     ROWS = (50, 248)  # the tops of the two ways
     OTHER = tuple(232 + 76 * i for i in range(OTHERS))  # the left edges of the other digits
-    BARS, FULL = 722, 68  # left edge and length of a probability of 1
+    BARS, FULL = 722, 60  # left edge and length of a probability of 1
 
     def __init__(self, fig: style.Canvas) -> None:
         self.fig, self.sheet = fig, Sheet(fig)
@@ -215,7 +215,7 @@ class HeroPicture:
         self.percent.set_text(f"{100 * theirs[top]:.0f} %")
         self.percent.set_position((end + 4, self._bar_top(top) + 15))
         self.before.set_visible(top != was)
-        self.before.set_position((self.BARS + 100, self._bar_top(was) + 15))
+        self.before.set_position((826, self._bar_top(was) + 15))
 
     def show_others(self, images: np.ndarray, shares: np.ndarray, said: list[int], wrong: list[bool]) -> None:
         """Other digits (8, 64), what each feels, what the changed network says, and whether that is wrong."""
