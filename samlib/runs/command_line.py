@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from samlib.batches import out_of_memory
-from samlib.checks import check_choice
+from samlib.checks import check_choice, check_number
 from samlib.runs import making
 from samlib.runs import options as given
-from samlib.runs.stopping import Terminated, terminable
+from samlib.runs.stopping import Terminated, minutes_left, terminable
+from samlib.runs.sweep import Job
 from samlib.runs.tables import TABLES
 
 
@@ -118,6 +119,41 @@ def evaluate(options: argparse.Namespace) -> None:
             print(text_table(("protocol, norm, eps", "accuracy"), rows))
 
 
+def table(options: argparse.Namespace) -> None:
+    """train and measure all runs of a grid, and write their table; what is done is not repeated"""
+    from samlib.runs.costs import plan
+    from samlib.runs.grid import read_grid
+    from samlib.runs.summary import summarise, write_table
+    from samlib.runs.sweep import Sweep, parse_part
+
+    sweep, part = Sweep(read_grid(options.grid), options.out), parse_part(options.part)
+    if options.minutes is not None:
+        check_number("minutes", options.minutes, open_low=True)
+    with given.engine_from(options) as engine:
+        if options.dry_run:
+            sweep.check(engine, options.root)
+            print(plan(sweep, engine, options.root, part))
+            return
+        with minutes_left(options.minutes):
+            sweep.prepare(engine, options.root)
+            for task, job in sweep.work(engine, options.root, part, sys.stderr.isatty(), say=print):
+                print(f"{task}: {said_of(job)}", flush=True)
+        missing = sweep.missing()
+        if missing and part != (1, 1):
+            print(f"{len(missing)} runs of the table are missing; the last part to finish writes it.")
+            return
+        content = summarise(sweep, f"samlib table {options.grid.name}", engine.device)
+        print("wrote", *write_table(sweep, content))
+        if missing:
+            print(f"{len(missing)} of {len(sweep.grid.tasks())} runs are missing; the same command goes on.")
+
+
+def said_of(job: Job) -> str:
+    """What was measured, in a line."""
+    measured = job.measured()
+    return ", ".join(f"{name} {value:.1%}" for name, value in measured.items()) if measured else "diverged"
+
+
 def results(options: argparse.Namespace) -> None:
     """train, attack and write the measured tables of the lessons"""
     for table in options.table:
@@ -160,5 +196,6 @@ def remake_row(options: argparse.Namespace) -> None:
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], Callable[[argparse.ArgumentParser], None]]] = {
     "train": (train, given.training),
     "evaluate": (evaluate, given.evaluation),
+    "table": (table, given.table),
     "results": (results, given.lessons_tables),
 }

@@ -128,7 +128,8 @@ def evaluate_run(
         ranks: the processes that share the work; the numbers do not depend on them.
 
     Returns:
-        "images", "epochs", "protocols", "weights" (their hash), and "measured": name -> share of the images, in [0, 1].
+        "images", "held out" (all that there are), "epochs", "protocols", "weights" (their hash), and "measured": name
+        -> share of the images, in [0, 1].
     """
     ranks = ranks or Ranks()
     x, y = measured_images(images, size)
@@ -148,6 +149,7 @@ def evaluate_run(
     found = {part: count for some in ranks.gathered(counts) for part, count in some.items()}
     content = {
         "images": len(x),
+        "held out": len(images.x_measured),
         "epochs": epochs,
         "protocols": [asdict(measure) for measure in measures],
         "weights": weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from samlib.balls import BALLS
 from samlib.runs.distributed import joined
 from samlib.runs.engine import BY, DEVICES, Engine, pick_device
+from samlib.runs.grid import EXAMPLE
 from samlib.runs.measure import PAPER, PROTOCOLS, Measure, measures_of, usual_measures
 from samlib.runs.settings import DATA, NAMES, Settings, make_settings
 from samlib.runs.speed import COMPILE, Speed
@@ -58,6 +60,22 @@ def evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eps", nargs="+", help="radii in pixels of [0, 1], such as 1/255 (default: by protocol)")
     parser.add_argument("--images", type=int, help="to measure on, at most (default: all that were held out)")
     device(parser)
+
+
+def table(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "A grid's file, with all that it may hold:\n\n" + textwrap.indent(EXAMPLE, "  ")
+    parser.add_argument("grid", type=Path, metavar="GRID.toml", help="methods, strengths and seeds; see below")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a begun table goes on; it may grow")
+    parser.add_argument("--dry-run", action="store_true", help="say what is to be done and its cost; write nothing")
+    parser.add_argument(
+        "--minutes", type=float, help="end after so many, the most useful runs first, and write what there is"
+    )
+    parser.add_argument(
+        "--part", default="1/1", metavar="i/n", help="do the i-th of n shares; others may work in DIR at the same time"
+    )
+    device(parser)
+    speed(parser)
 
 
 def lessons_tables(parser: argparse.ArgumentParser) -> None:
