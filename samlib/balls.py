@@ -38,8 +38,11 @@ def l2_norm(vectors: Tensor) -> Tensor:
 def random_numbers(
     kind: Callable[..., Tensor], like: Tensor, shape: Sequence[int], generator: torch.Generator
 ) -> Tensor:
-    """`kind` (torch.rand or torch.randn) drawn where the generator lives, moved to where `like` lives."""
-    return kind(shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
+    """`kind` (torch.rand or torch.randn) drawn where the generator lives, moved to where `like` lives.
+
+    Drawn in float32 whatever `like` is, so that the same images in another precision are given the same numbers.
+    """
+    return kind(shape, generator=generator, device=generator.device, dtype=torch.float32).to(like.device, like.dtype)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,36 @@ def test_every_fake_is_found_and_for_the_right_reason(honest, digits, name, fake
         assert reasons <= found(diagnosis), str(diagnosis)
 
 
+def test_float64_begins_where_float32_does(trained, digits):
+    """Other starts would give the two precisions other accuracies, by chance alone."""
+
+    images = []  # shown to the model or to its copy in float64
+
+    class Seen(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            images.append(x.detach())
+            return self.model(x)
+
+    samlib.diagnose(Seen(trained["at"]), *digits[2:], 0.125, images=30)
+    start = next(x for x in images if x.dtype == torch.float64)
+    assert any(torch.allclose(start, x.double(), atol=1e-6) for x in images if x.dtype == torch.float32)
+    assert not any(torch.equal(start, x.double()) for x in images[:1])  # it is no image, but a start
+
+
+@pytest.mark.slow
+def test_no_network_of_adversarial_training_is_suspected_by_chance(device):
+    for seed in range(6):
+        *train, x, y = (part.to(device) for part in samlib.load_digits(seed))
+        model, eps = samlib.mlp((48, 48), seed=seed).to(device), (0.0625, 0.125)[seed % 2]
+        samlib.train(model, *train, "at", eps=eps, epochs=15, seed=seed, progress=False)
+        diagnosis = samlib.diagnose(model, x, y, eps, images=100, generator=torch.Generator().manual_seed(seed))
+        assert not found(diagnosis), str(diagnosis)
+
+
 def test_the_table_says_what_was_measured_and_why_it_matters(trained, digits):
     diagnosis = samlib.diagnose(masking.scale_logits(trained["sgd"], 30), *digits[2:], 0.125, images=100)
     text, page = str(diagnosis), diagnosis._repr_html_()
