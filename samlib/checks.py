@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,27 +26,34 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}.{meant}")
 
 
+def _plain(value: Any) -> Any:
+    """A Python number in place of a tensor or an array that holds a single one; a numpy number has 0 dimensions."""
+    single = value.numel() == 1 if isinstance(value, Tensor) else getattr(value, "ndim", None) == 0
+    return value.item() if single else value
+
+
 def check_number(
     name: str, value: object, low: float = 0.0, high: float = math.inf, *, open_low: bool = False
 ) -> float:
     """Return `value` as a finite float in [low, high], or in (low, high] with `open_low`."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    value = _plain(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; it must be a number.")
-    if not math.isfinite(value) or value < low or value > high or (open_low and value == low):
+    number = float(value)
+    if not low <= number <= high or not math.isfinite(number) or (open_low and number == low):
         bracket = "(" if open_low else "["
         raise ValueError(f"{name} is {value}; it must be a finite number in {bracket}{low:g}, {high:g}].")
-    return float(value)
+    return number
 
 
 def check_count(name: str, value: object, low: int = 1) -> int:
     """Return `value` as a whole number of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    value = _plain(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; it must be a whole number.")
     if value < low:
         raise ValueError(f"{name} is {value}; it must be at least {low}.")
-    return value
+    return int(value)
 
 
 def check_images(x: object, name: str = "x") -> Tensor:

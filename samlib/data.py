@@ -49,8 +49,8 @@ def split(x: Tensor, y: Tensor, size: int, seed: int = 0) -> Split:
     from sklearn.model_selection import train_test_split
 
     check_labels(y, check_images(x))
-    check_count("seed", seed, low=0)
-    if check_count("size", size) >= len(x):
+    seed, size = check_count("seed", seed, low=0), check_count("size", size)
+    if size >= len(x):
         raise ValueError(f"size is {size}; it must be below the number of examples, {len(x)}.")
     rest, aside = train_test_split(np.arange(len(x)), test_size=size, stratify=y.cpu().numpy(), random_state=seed)
     rest, aside = (torch.as_tensor(rows, device=x.device) for rows in (rest, aside))
@@ -104,7 +104,7 @@ def load_folder(root: str | Path, size: int | None = None) -> tuple[Tensor, Tens
     if not Path(root).is_dir():
         raise OSError(f"root={str(root)!r} is not a folder; it must hold one folder of images for each class.")
     if size is not None:
-        check_count("size", size)
+        size = check_count("size", size)
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir() and not path.name.startswith("."))
     files = [_image_files(folder) for folder in folders]
     empty = [folder.name for folder, found in zip(folders, files, strict=True) if not found]
@@ -172,7 +172,7 @@ def flip_and_crop(pad: int = 4) -> Callable[[Tensor, torch.Generator], Tensor]:
 
     It draws on the images' own device, one crop and one flip for each image.
     """
-    check_count("pad", pad)
+    pad = check_count("pad", pad)
 
     def augment(x: Tensor, generator: torch.Generator) -> Tensor:
         n, _, height, width = x.shape

@@ -109,7 +109,7 @@ def diagnose(
     make_ball(norm, eps)
     if other is not None:
         check_model(other, x)
-    check_count("images", images)
+    images = check_count("images", images)
     batches = Batches(x, batch_size)
     rows = torch.linspace(0, len(x) - 1, min(images, len(x)), device=x.device).round().long()
     seed = int(torch.randint(2**62, (), generator=(g := default_generator(generator)), device=g.device))

@@ -262,8 +262,8 @@ def loss_sandwich(
         TypeError, ValueError: an argument is not as said above, or `loss` returns another shape.
     """
     rho = check_number("rho", rho)
-    check_count("steps", steps)
-    check_count("starts", starts)
+    steps = check_count("steps", steps)
+    starts = check_count("starts", starts)
     generator = default_generator(generator)
     check_tensors(weight=weight, x=x, bias=bias)
     m, n = check_weight(weight)

@@ -36,7 +36,7 @@ class Normalize(nn.Module):
 
 def _seeded(build: Callable[[], Network], seed: int) -> Network:
     """Build on the CPU with weights drawn from `seed`; the caller's generators stay as they are."""
-    check_count("seed", seed, low=0)
+    seed = check_count("seed", seed, low=0)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         return build()

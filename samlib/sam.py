@@ -10,7 +10,6 @@ Source: Foret et al. 2021, arXiv 2010.01412; adaptive: Kwon et al. 2021 (ASAM), 
 from __future__ import annotations
 
 import math
-import numbers
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from samlib.balls import joint_l2_norm, smallest_norm
+from samlib.checks import check_number
 
 
 class SAM(Optimizer):
@@ -64,9 +64,9 @@ class SAM(Optimizer):
         _check_base(base_optimizer)
         if model is not None and not isinstance(model, nn.Module):
             raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module or None.")
-        rho = _check_rho(rho)
+        rho = check_number("rho", rho)
         for group in base_optimizer.param_groups:
-            _check_rho(group.get("rho", rho))
+            check_number("rho", group.get("rho", rho))
         self.base_optimizer, self.adaptive, self.model = base_optimizer, adaptive, model
         self._before: list[tuple[list[Tensor], list[Tensor]]] | None = None  # while perturbed: tensors, their values
         self._every_gradient = False  # the first pass needs those of groups with rho 0 too; see _first_pass
@@ -100,7 +100,7 @@ class SAM(Optimizer):
     def first_step(self) -> None:
         """The ascent step: move the weights by rho along their gradient, and clear the gradients for the next pass."""
         self._require(perturbed=False, method="first_step")
-        groups = [group for group in self.param_groups if _check_rho(group["rho"]) > 0]
+        groups = [group for group in self.param_groups if check_number("rho", group["rho"]) > 0]
         weights = [p for group in groups for p in group["params"] if p.grad is not None]
         self._before = _copied([*weights, *(self.model.buffers() if self.model is not None else ())])
         try:
@@ -215,7 +215,7 @@ class SAM(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group to the base optimizer; it may bring its own `rho`."""
-        rho = _check_rho(param_group.get("rho", self.defaults["rho"]))
+        rho = check_number("rho", param_group.get("rho", self.defaults["rho"]))
         if any(param_group is group for group in self.base_optimizer.param_groups):  # torch's constructor: it is there
             param_group["rho"] = rho
         else:
@@ -226,7 +226,7 @@ class SAM(Optimizer):
         self._require(perturbed=False, method="load_state_dict")
         current = [group["rho"] for group in self.param_groups]
         for group in state_dict["param_groups"]:
-            _check_rho(group.get("rho", 0.0))
+            check_number("rho", group.get("rho", 0.0))
         self.base_optimizer.load_state_dict(state_dict)
         for group, rho in zip(self.param_groups, current, strict=True):
             group.setdefault("rho", rho)
@@ -248,14 +248,6 @@ def _check_base(base: Any) -> None:
             f"base_optimizer is a {type(base).__name__}, whose `rho` in the param groups is not SAM's; "
             "take an optimizer without one, such as torch.optim.Adagrad or torch.optim.AdamW."
         )
-
-
-def _check_rho(rho: Any) -> float:
-    if isinstance(rho, bool) or not isinstance(rho, numbers.Real):
-        raise TypeError(f"rho is {rho!r} of type {type(rho).__name__}; it must be a number >= 0.")
-    if not math.isfinite(rho) or rho < 0:
-        raise ValueError(f"rho is {rho}; it must be a finite number >= 0.")
-    return float(rho)
 
 
 def _require_a_gradient(groups: Sequence[dict[str, Any]]) -> None:

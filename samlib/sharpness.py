@@ -103,7 +103,7 @@ def find_worst_case(
         ValueError, TypeError: an argument is not as said above, or the loss at the weights themselves is not finite.
     """
     rho = check_number("rho", rho)
-    check_count("steps", steps)
+    steps = check_count("steps", steps)
     step_size = rho if step_size is None else check_number("step_size", step_size)
     generator = default_generator(generator)
     ball = L2(rho)
@@ -147,7 +147,7 @@ def random_case(
         L(w + dw) - L(w) for each direction, (samples,); negative where the loss falls.
     """
     rho = check_number("rho", rho)
-    check_count("samples", samples)
+    samples = check_count("samples", samples)
     generator = default_generator(generator)
     with attack_mode(model):
         landscape = Landscape(model, x, y, names, relative, loss, batch_size)
@@ -241,7 +241,7 @@ def top_eigenpair(
         ValueError, TypeError: an argument is not as said above, or the loss at the weights themselves is not finite.
     """
     tolerance = check_number("tolerance", tolerance, open_low=True)
-    check_count("max_iterations", max_iterations)
+    max_iterations = check_count("max_iterations", max_iterations)
     generator = default_generator(generator)
     with attack_mode(model):
         landscape = Landscape(model, x, y, names, relative, loss, batch_size)

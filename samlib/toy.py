@@ -44,15 +44,14 @@ def sample(n: int, p: float, eta: float, d: int, generator: torch.Generator) -> 
     Raises:
         ValueError, TypeError: p not in (1/2, 1), eta not > 0, d or n not a whole number >= 1, or no torch.Generator.
     """
-    Model(p, eta, d)
-    check_count("n", n)
+    model, n = Model(p, eta, d), check_count("n", n)
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator is a {type(generator).__name__}; it must be a torch.Generator.")
     label, agreement = torch.rand(2, n, generator=generator, device=generator.device)
     y = torch.where(label < 0.5, 1.0, -1.0)
-    x = torch.randn(n, d + 1, generator=generator, device=generator.device)
-    x.add_(eta * y[:, None])
-    x[:, 0] = torch.where(agreement < p, y, -y)
+    x = torch.randn(n, model.d + 1, generator=generator, device=generator.device)
+    x.add_(model.eta * y[:, None])
+    x[:, 0] = torch.where(agreement < model.p, y, -y)
     return x, y
 
 
@@ -77,8 +76,8 @@ def attacked_error(w_1: ArrayLike, p: float, eta: float, d: int, eps: float) -> 
         ValueError, TypeError: as for `clean_error`, or eps negative or not finite.
     """
     model, w_1 = Model(p, eta, d), np.asarray(w_1, dtype=np.float64)
-    mean = (eta - check_number("eps", eps)) * d
-    right, wrong = ndtr(-(mean + w_1) / math.sqrt(d)), ndtr(-(mean - w_1) / math.sqrt(d))
+    mean, spread = (model.eta - check_number("eps", eps)) * model.d, math.sqrt(model.d)
+    right, wrong = ndtr(-(mean + w_1) / spread), ndtr(-(mean - w_1) / spread)
     error = model.p * right + (1 - model.p) * wrong
     return error if error.ndim else float(error)
 
@@ -98,13 +97,13 @@ def adversarial_optimum(p: float, eta: float, eps: float) -> float:
     Raises:
         ValueError, TypeError: p not in (1/2, 1), eta not > 0, eps negative or >= eta.
     """
-    model = Model(p, eta, 1)
-    if check_number("eps", eps) >= eta:
+    model, eps = Model(p, eta, 1), check_number("eps", eps)
+    if eps >= model.eta:
         raise ValueError(
-            f"eps is {eps}; it must be a number in [0, {eta:g}), less than eta: the attack turns the weak features "
-            "against y otherwise, and the more weight on the robust feature, the better."
+            f"eps is {eps}; it must be a number in [0, {model.eta:g}), less than eta: the attack turns the weak "
+            "features against y otherwise, and the more weight on the robust feature, the better."
         )
-    return model.log_odds / (2 * (eta - eps))
+    return model.log_odds / (2 * (model.eta - eps))
 
 
 def sam_optimum(p: float, eta: float, d: int, rho: float, definition: str = "A") -> float:

@@ -12,7 +12,6 @@ in tests/core/test_toy.py.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import brentq, root
 from scipy.special import expit, log_expit, log_ndtr, logsumexp
 
-from samlib.checks import check_count, check_number
+from samlib.checks import check_choice, check_count, check_number
 
 Array = NDArray[np.float64]
 
@@ -49,9 +48,10 @@ class Model:
     d: int
 
     def __post_init__(self) -> None:
-        _check_open("p", self.p, 0.5, 1.0, "how often the robust feature is right")
-        check_number("eta", self.eta, open_low=True)
-        check_count("d", self.d)
+        p = _check_open("p", self.p, 0.5, 1.0, "how often the robust feature is right")
+        checked = {"p": p, "eta": check_number("eta", self.eta, open_low=True), "d": check_count("d", self.d)}
+        for name, value in checked.items():  # in float64, also where a float32 came
+            object.__setattr__(self, name, value)
 
     @property
     def log_odds(self) -> float:
@@ -484,12 +484,9 @@ DEFINITIONS: dict[str, str] = {name: definition.description for name, definition
 
 def definition_named(definition: object) -> str:
     """The definition's name as the table has it; it may come in either case and with either prime."""
-    name = str(definition).replace("′", "'").upper()
-    if isinstance(definition, str) and name in _TABLE:
+    if isinstance(definition, str) and (name := definition.replace("′", "'").upper()) in _TABLE:
         return name
-    near = difflib.get_close_matches(name, _TABLE, n=1, cutoff=0.4)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"definition is {definition!r}; it must be one of {', '.join(map(repr, _TABLE))}.{meant}")
+    return check_choice("definition", definition, _TABLE)
 
 
 def optimum(model: Model, rho: float, definition: str) -> float:

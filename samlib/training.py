@@ -75,11 +75,16 @@ class Recipe:
             make_ball(self.norm, 0.0)
         for name in ("attack_steps", "epochs", "batch_size"):
             if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
-        check_count("seed", self.seed, low=0)
-        check_number("lr", self.lr, open_low=True)
-        check_number("momentum", self.momentum, high=1)
-        check_number("weight_decay", self.weight_decay)
+                self._put(name, check_count(name, getattr(self, name)))
+        self._put("seed", check_count("seed", self.seed, low=0))
+        self._put("lr", check_number("lr", self.lr, open_low=True))
+        self._put("momentum", check_number("momentum", self.momentum, high=1))
+        self._put("weight_decay", check_number("weight_decay", self.weight_decay))
+        self._put("adaptive", bool(self.adaptive))
+
+    def _put(self, name: str, value: Any) -> None:
+        """Python's own number in place of numpy's, which no checkpoint could hold."""
+        object.__setattr__(self, name, value)
 
     def _needs(self, name: str, used: bool, meaning: str) -> None:
         value = getattr(self, name)
@@ -88,7 +93,7 @@ class Recipe:
         if not used and value is not None:
             raise ValueError(f"{name} is {value}, but method {self.method!r} does not use it; leave it out.")
         if used:
-            check_number(name, value)
+            self._put(name, check_number(name, value))
 
 
 def train(
@@ -176,7 +181,7 @@ def train(
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module.")
     check_classifier_input(model, x, y)
-    check_count("checkpoint_every", checkpoint_every)
+    checkpoint_every = check_count("checkpoint_every", checkpoint_every)
     with attack_mode(model), torch.no_grad():
         logits = model(x[:32])
     check_logits(logits, y[:32])

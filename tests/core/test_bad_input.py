@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 import samlib
-from samlib.checks import check_not_probabilities
+from samlib.checks import check_count, check_not_probabilities, check_number
 from samlib.evaluation import robust_mask
 from samlib.unions import Attack
 
@@ -315,6 +316,34 @@ def test_settings_of_a_training_run_that_are_none(model, device, method, argumen
     with pytest.raises(error, match=message):
         samlib.train(model, X.to(device), Y.to(device), method, progress=False, **arguments)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("number", [np.float32(0.25), np.float16(0.25), np.array(0.25), torch.tensor(0.25)])
+def test_numbers_may_come_from_numpy(model, device, number, tmp_path):
+    """Also where they go into a file, which holds only Python's own."""
+    x, y, count = X.to(device), Y.to(device), np.int64(2)
+    assert torch.equal(samlib.pgd(model, x, y, number), samlib.pgd(model, x, y, 0.25))
+    settings = {"rho": number, "eps": number, "lr": number, "weight_decay": number, "momentum": number}
+    counts = {"epochs": count, "batch_size": np.uint8(4), "seed": np.array(3), "attack_steps": count}
+    for _ in range(2):  # the second time from the file
+        net = samlib.mlp((8,)).to(device)
+        samlib.train(net, x, y, "at+sam", **settings, **counts, checkpoint=tmp_path / "run.pt", progress=False)
+    assert samlib.toy.standard_optimum(np.float32(0.75), number) == samlib.toy.standard_optimum(0.75, 0.25)
+    assert isinstance(samlib.toy.sam_optimum(0.75, number, count, np.float16(0.125), "A"), float)
+
+
+@pytest.mark.parametrize("value", [True, np.bool_(True), np.array([0.1, 0.2]), 1j, np.complex64(1), "1", None])
+def test_what_is_no_number(value):
+    for check in (check_number, check_count):
+        with pytest.raises(TypeError, match=r"n is .*; it must be a (whole )?number"):
+            check("n", value)
+
+
+def test_a_whole_number_that_is_none():
+    for value in (2.0, np.float64(2), torch.tensor(2.0)):
+        with pytest.raises(TypeError, match=r"n is 2.0 of type float; it must be a whole number"):
+            check_count("n", value)
+    assert [type(check_count("n", value)) for value in (np.int8(2), np.array(2), torch.tensor(2))] == [int] * 3
 
 
 @pytest.mark.parametrize(
