@@ -105,7 +105,7 @@ def check_radius(name: str, value: object, x: Tensor) -> float | Tensor:
 
 
 def check_model(model: object, x: Tensor) -> None:
-    """The model can be called, and its parameters lie where the images are."""
+    """The model can be called, and its parameters lie where the images are and are of a type that takes them."""
     if not callable(model):
         raise TypeError(
             f"model is a {type(model).__name__}; it must be callable: images (n, ...) -> logits (n, classes)."
@@ -117,6 +117,26 @@ def check_model(model: object, x: Tensor) -> None:
                 f"model is on {elsewhere} and the images are on {x.device}; "
                 "call model.to(x.device), or x.to(the model's device), first."
             )
+        other = next((p.dtype for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
+        if other is not None:
+            _check_types(model, x, other)
+
+
+def _check_types(model: nn.Module, x: Tensor, other: torch.dtype) -> None:
+    """A model whose parameters are of another type than the images converts them itself: one image shows it."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            model.eval()(x[:1])
+    except RuntimeError as error:
+        if "type" in str(error):  # any other failure is looked into where the model is used
+            raise TypeError(
+                f"model has {other} parameters and the images are {x.dtype}, which it does not convert ({error}); "
+                f"call model.to({x.dtype}), or wrap it in a function that converts the images or opens torch.autocast."
+            ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def check_logits(logits: object, y: Tensor) -> None:

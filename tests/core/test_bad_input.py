@@ -164,6 +164,29 @@ def test_a_model_on_another_device(call, model):
         call(samlib.mlp((8,)).to("meta"))
 
 
+@pytest.mark.parametrize("make", [lambda: samlib.mlp((8,)), samlib.small_resnet])
+@pytest.mark.parametrize(("weights", "images"), [("half", "float"), ("bfloat16", "float"), ("float", "double")])
+def test_a_model_of_another_precision_than_the_images(call, device, make, weights, images):
+    model = getattr(make().to(device), weights)()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(TypeError, match=r"model has torch.\w+ parameters and the images are torch.float\d+.*wrap it"):
+        call(model, x=getattr(X, images)())
+    assert model.training
+    assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_model_that_converts_the_images_itself_may_have_any_precision(call, device):
+    class Converts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = samlib.mlp((8,)).bfloat16()
+
+        def forward(self, x):
+            return self.model(x.bfloat16()).float()
+
+    call(Converts().to(device))
+
+
 def test_labels_on_another_device():
     with pytest.raises(ValueError, match=r"y is on meta and the images are on cpu"):
         samlib.accuracy(samlib.mlp((8,)), X, Y.to("meta"))
