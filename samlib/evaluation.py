@@ -9,7 +9,6 @@ pass of its own.
 from __future__ import annotations
 
 import functools
-import io
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from samlib.attacks import default_generator, one_for_each
 from samlib.balls import check_inside, make_ball, per_example, random_numbers
 from samlib.batches import Batches, out_of_memory, predict
 from samlib.checks import check_choice, check_classifier_input, check_logits, check_number, check_radius
-from samlib.files import hash_tensors, write_atomically
+from samlib.files import hash_tensors, load_whole, save_whole
 from samlib.losses import make_loss, margin
 from samlib.random_search import draw_proposals, moves_in, random_search
 from samlib.reports import Report, Row
@@ -365,13 +364,11 @@ def evaluate(
     evaluation = _prepare(model, x, y, eps, norm, budget, attacks, batch_size, generator)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
-        evaluation.take_up(_read(path), f"checkpoint={str(path)!r}")
+        evaluation.take_up(load_whole(path, "checkpoint"), f"checkpoint={str(path)!r}")
 
     def save() -> None:
         if path is not None:
-            buffer = io.BytesIO()
-            torch.save(evaluation.state(), buffer)
-            write_atomically(path, buffer.getvalue(), "checkpoint")
+            save_whole(path, evaluation.state(), "checkpoint")
 
     with tqdm(total=len(evaluation.passes), desc=f"{norm} attacks", unit="pass", disable=not progress) as bar:
 
@@ -382,18 +379,6 @@ def evaluate(
         save()
         evaluation.run(save, on_pass)
     return evaluation.report()
-
-
-def _read(path: Path) -> Any:
-    try:
-        return torch.load(path, weights_only=True)
-    except OSError as error:
-        raise OSError(error.errno, f"checkpoint={str(path)!r} could not be read: {error.strerror}") from error
-    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
-        raise ValueError(
-            f"checkpoint={str(path)!r} is not a whole checkpoint ({type(error).__name__}: {error}); "
-            "remove it or choose another name to start anew."
-        ) from error
 
 
 def robust_mask(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samlib.checks import check_count
+from samlib.checks import check_choice, check_count
 
 DIGITS_MEAN, DIGITS_STD = 0.3053, 0.3760  # of scikit-learn's digits, pixels / 16
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -158,6 +159,36 @@ def preact_resnet18(
     check_count("width", width)
     widths = [width, 2 * width, 4 * width, 8 * width]
     return _seeded(lambda: PreActResNet(widths, 2, num_classes, channels, mean, std), seed)
+
+
+# ---- the weights by their names --------------------------------------------------------------------------------------
+
+
+def select_parameters(model: nn.Module, names: Iterable[str], argument: str = "names") -> dict[str, nn.Parameter]:
+    """The parameters that names, or patterns of names, stand for: a parameter's own, or a module's for all it holds.
+
+    A name is a full one; compiling or wrapping a model changes none. A weight that several modules share is found by
+    the name of each. The keys are those of `model.named_parameters()`.
+
+    Raises:
+        ValueError: a name is not in the model; `argument` is where it came from.
+    """
+    every = dict(model.named_parameters())
+    name_of = {p: name for name, p in every.items()}
+    meaning: dict[str, set[str]] = {}
+    for place, p in model.named_parameters(remove_duplicate=False):
+        parts = [part for part in place.split(".") if part != "_orig_mod"]  # torch.compile puts this before a name,
+        starts = (0, 1) if parts[0] == "module" else (0,)  # and DistributedDataParallel that
+        prefixes = {".".join(parts[start:end]) for start in starts for end in range(start + 1, len(parts) + 1)}
+        for name in {place, *prefixes}:
+            meaning.setdefault(name, set()).add(name_of[p])
+    chosen: set[str] = set()
+    for name in names:
+        hits = [known for known in meaning if isinstance(name, str) and fnmatchcase(known, name)]
+        if not hits and name != "*":
+            check_choice(argument, name, sorted(meaning.keys() - every.keys()) or every)
+        chosen |= {weight for known in hits for weight in meaning[known]}
+    return {name: p for name, p in every.items() if name in chosen}
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {

@@ -36,6 +36,7 @@ from samlib.balls import L2, random_numbers
 from samlib.batches import Batches, predict
 from samlib.checks import check_choice, check_classifier_input, check_count, check_number
 from samlib.losses import Loss, make_loss
+from samlib.models import select_parameters
 
 RELATIVE = ("layer", "adaptive")
 Direction = Mapping[str, Tensor]
@@ -88,7 +89,8 @@ def find_worst_case(
         y: labels, int64, (n,).
         rho: radius in weight space, or, with `relative`, in units of the weights.
         steps: gradient steps; each costs a forward and a backward pass, and so does the end. More of them find more.
-        names: the modules or parameters that move, such as ["fc1"]; None for all, frozen ones too.
+        names: the modules or parameters that move, or patterns of names, such as ["fc1", "*bn*"]; None for all, frozen
+            ones too.
         relative: None, "layer" or "adaptive"; see the module's text.
         loss: "ce", "margin" or "dlr" (losses.py), or a function (logits, y) -> (n,). The mean over the images is
             raised.
@@ -345,7 +347,11 @@ class Landscape:
         self.objective = loss if callable(loss) else make_loss(loss)
         self.batch_size = check_count("batch_size", batch_size)
         self.model, self.x, self.y = model, x.detach().clone(), y.clone()
-        chosen = select_parameters(model, names)
+        if names is not None and not isinstance(names, (str, Sequence)):
+            raise TypeError(f"names is {names!r}; it must be a name, a sequence of names, or None.")
+        chosen = select_parameters(model, ["*"] if names is None else [names] if isinstance(names, str) else names)
+        if not chosen:
+            raise ValueError("names selects no parameter; name at least one module or parameter of the model.")
         self.weights = {name: p.detach() for name, p in chosen.items()}
         # Where each weight is used: a tensor may be shared by several modules, and moves in all of them. A module used
         # twice counts once (functional_call's own way with ties would leave such a module without its parameter).
@@ -439,26 +445,3 @@ class Landscape:
 
 def _scale(w: Tensor, relative: str) -> Tensor:
     return w.norm().expand_as(w) if relative == "layer" else w.abs()
-
-
-def select_parameters(model: nn.Module, names: str | Sequence[str] | None) -> dict[str, nn.Parameter]:
-    """The model's parameters, or those with the names given: of parameters, or of modules for all that they hold.
-
-    Raises:
-        ValueError: a name is not in the model, or there is no parameter.
-    """
-    every = dict(model.named_parameters())
-    if names is None:
-        names = list(every)
-    if not isinstance(names, (str, Sequence)):
-        raise TypeError(f"names is {names!r}; it must be a name, a sequence of names, or None.")
-    chosen: set[str] = set()
-    for part in (names,) if isinstance(names, str) else names:
-        hits = [name for name in every if name == part or name.startswith(f"{part}.")]
-        if not hits:
-            modules = [name for name, module in model.named_modules() if name and list(module.parameters())]
-            check_choice("names", part, [*modules, *every])
-        chosen.update(hits)
-    if not chosen:
-        raise ValueError("names selects no parameter; name at least one module or parameter of the model.")
-    return {name: p for name, p in every.items() if name in chosen}

@@ -5,13 +5,11 @@ The methods differ in two places only: on which images the loss is taken, and at
 
 from __future__ import annotations
 
-import io
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,9 @@ from samlib.checks import (
     check_not_probabilities,
     check_number,
 )
-from samlib.files import hash_tensors, write_atomically
+from samlib.files import hash_tensors, load_whole, save_whole
 from samlib.losses import cross_entropy
+from samlib.models import select_parameters
 from samlib.sam import SAM
 
 METHODS = ("sgd", "sam", "at", "at+sam", "input_noise", "weight_noise")
@@ -60,6 +59,12 @@ class Recipe:
     seed: int
 
     def __post_init__(self) -> None:
+        if self.perturb is not None:
+            if not isinstance(self.perturb, Iterable):
+                raise TypeError(f"perturb is {self.perturb!r}; it must be names, such as ['fc1'], or None.")
+            self._put("perturb", (self.perturb,) if isinstance(self.perturb, str) else tuple(self.perturb))
+            if not self.perturb:
+                raise ValueError("perturb is empty: SAM would perturb nothing; name a module, or take method 'sgd'.")
         check_choice("method", self.method, METHODS)
         self._needs("rho", "sam" in self.method or self.method == "weight_noise", "the length of the perturbation")
         self._needs("eps", "at" in self.method.split("+"), "the radius of the attack, in pixels of [0, 1]")
@@ -159,25 +164,8 @@ def train(
         FloatingPointError: the loss of an epoch is not finite; the last checkpoint stays.
         OSError: the checkpoint cannot be written.
     """
-    perturb = (perturb,) if isinstance(perturb, str) else perturb
-    if perturb is not None and not len(perturb):
-        raise ValueError("perturb is empty: SAM would perturb nothing; name at least one module, or take method 'sgd'.")
-    recipe = Recipe(
-        method=method,
-        rho=rho,
-        eps=eps,
-        norm=norm,
-        sigma=sigma,
-        attack_steps=attack_steps,
-        perturb=None if perturb is None else tuple(perturb),
-        adaptive=adaptive,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        seed=seed,
-    )
+    given = locals()
+    recipe = Recipe(**{field.name: given[field.name] for field in fields(Recipe)})
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module.")
     check_classifier_input(model, x, y)
@@ -401,30 +389,15 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def named_weights(model: nn.Module, name: str) -> list[nn.Parameter]:
-    """The parameters that a name or a pattern of names stands for: its own, or all of a module's.
+    """The parameters that a name or a pattern of names stands for, but for frozen ones.
 
     Raises:
         ValueError: there are none, or all are frozen.
     """
-    named = {_plain(path): p for path, p in model.named_parameters()}
-    hits = [path for path in named if any(fnmatchcase(part, name) for part in _prefixes(path))]
-    if not hits:
-        check_choice("perturb", name, dict.fromkeys(part for path in named for part in _prefixes(path)[:-1]))
-    free = [named[path] for path in hits if named[path].requires_grad]
+    free = [p for p in select_parameters(model, [name], "perturb").values() if p.requires_grad]
     if not free:
         raise ValueError(f"perturb names {name!r}, whose weights are frozen; SAM would perturb nothing there.")
     return free
-
-
-def _plain(path: str) -> str:
-    """A name without what torch.compile and DistributedDataParallel put before it."""
-    return ".".join(part for part in path.split(".") if part != "_orig_mod").removeprefix("module.")
-
-
-def _prefixes(path: str) -> list[str]:
-    """A parameter's name and those of all modules it is in: "a.b.weight" -> "a", "a.b", "a.b.weight"."""
-    parts = path.split(".")
-    return [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
 
 
 class Checkpoint:
@@ -451,21 +424,17 @@ class Checkpoint:
     def save(self) -> None:
         """Write beside the file and move over it, so that it is whole at every moment."""
         run = self.run
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "format": self.FORMAT,
-                "identity": self._identity(),
-                "model": run.model.state_dict(),
-                "optimizer": run.optimizer.state_dict(),
-                "schedule": run.schedule.state_dict(),
-                "generator": run.generator.get_state(),
-                "global generator": run.get_global_state(),
-                "history": run.history,
-            },
-            buffer,
-        )
-        write_atomically(self.path, buffer.getvalue(), "checkpoint")
+        content = {
+            "format": self.FORMAT,
+            "identity": self._identity(),
+            "model": run.model.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "schedule": run.schedule.state_dict(),
+            "generator": run.generator.get_state(),
+            "global generator": run.get_global_state(),
+            "history": run.history,
+        }
+        save_whole(self.path, content, "checkpoint")
 
     def load(self) -> None:
         """Continue from the file, if there is one."""
@@ -474,13 +443,7 @@ class Checkpoint:
         if not self.path.exists():
             return
         run = self.run
-        try:
-            saved = torch.load(self.path, map_location=run.x.device, weights_only=True)
-        except Exception as error:  # torch.load raises whatever the broken bytes lead it to
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} is not a whole checkpoint ({type(error).__name__}: {error}); "
-                "remove it or choose another name to start anew."
-            ) from error
+        saved = load_whole(self.path, "checkpoint", run.x.device)
         if not isinstance(saved, dict) or saved.get("format") != self.FORMAT:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} was not written by samlib.train; "

@@ -7,47 +7,57 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from samlib.balls import BALLS
 from samlib.runs.distributed import joined
 from samlib.runs.engine import BY, DEVICES, Engine, pick_device
 from samlib.runs.grid import EXAMPLE
 from samlib.runs.measure import PAPER, PROTOCOLS, Measure, measures_of, usual_measures
-from samlib.runs.settings import DATA, NAMES, Settings, make_settings
+from samlib.runs.settings import DATA, FRACTIONS, NAMES, TYPES, USUAL, Settings, make_settings
 from samlib.runs.speed import COMPILE, Speed
 from samlib.training import METHODS
 
-# Options of a run by their names in Settings: what argparse must know, and the help.
 FLAG: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
-    "data": ({}, f"{', '.join(DATA)}; PATH holds train/CLASS/IMAGE and test/CLASS/IMAGE (default: digits)"),
-    "model": ({}, "mlp, small_resnet or preact_resnet18 (default: mlp for the digits, else preact_resnet18)"),
-    "width": ({"type": int}, "of the mlp's hidden layers, or of preact_resnet18's first group"),
-    "images": ({"type": int}, "of the training set (default: all)"),
-    "validation": ({"type": int}, "training images set aside, to measure on in place of the test set (default: 0)"),
-    "augment": (FLAG, "pad, crop and flip the images (default: not the digits)"),
-    "method": ({}, f"{', '.join(METHODS)} (default: sgd)"),
-    "rho": ({"type": float}, "radius in weight space: sam, weight_noise"),
-    "eps": ({}, "radius of the attack in pixels of [0, 1], such as 8/255: at"),
-    "norm": ({}, f"of the attack: {', '.join(BALLS)} (default: linf)"),
-    "sigma": ({}, "standard deviation of the noise on the pixels, such as 16/255: input_noise"),
-    "attack_steps": ({"type": int}, "PGD steps: at (default: 7)"),
-    "perturb": ({"nargs": "+"}, "modules whose weights SAM perturbs (default: all)"),
-    "adaptive": (FLAG, "ASAM in place of SAM"),
-    "epochs": ({"type": int}, "(default: 60 for the digits, else 100)"),
-    "batch_size": ({"type": int}, "over all processes together (default: 128)"),
-    "lr": ({"type": float}, "(default: 0.1)"),
-    "momentum": ({"type": float}, "(default: 0.9)"),
-    "weight_decay": ({"type": float}, "(default: 5e-4)"),
-    "seed": ({"type": int}, "of initial weights, batches, noise and attacks (default: 0)"),
+KINDS: dict[type, dict[str, Any]] = {bool: FLAG, int: {"type": int}, float: {"type": float}, tuple: {"nargs": "+"}}
+
+# What a run's options mean, by their names in Settings; their types and most defaults are those of samlib.train.
+HELP = {
+    "data": f"{', '.join(DATA)}; PATH holds train/CLASS/IMAGE and test/CLASS/IMAGE (default: digits)",
+    "model": "mlp, small_resnet or preact_resnet18 (default: mlp for the digits, else preact_resnet18)",
+    "width": "of the mlp's hidden layers, or of preact_resnet18's first group",
+    "images": "of the training set (default: all)",
+    "validation": "training images set aside, to measure on in place of the test set (default: 0)",
+    "augment": "pad, crop and flip the images (default: not the digits)",
+    "method": f"{', '.join(METHODS)}",
+    "rho": "radius in weight space: sam, weight_noise",
+    "eps": "radius of the attack in pixels of [0, 1], such as 8/255: at",
+    "norm": f"of the attack: {', '.join(BALLS)} (default: linf)",
+    "sigma": "standard deviation of the noise on the pixels, such as 16/255: input_noise",
+    "attack_steps": "PGD steps: at (default: 7)",
+    "perturb": "modules whose weights SAM perturbs (default: all)",
+    "adaptive": "ASAM in place of SAM",
+    "epochs": "(default: 60 for the digits, else 100)",
+    "batch_size": "over all processes together",
+    "lr": "",
+    "momentum": "",
+    "weight_decay": "",
+    "seed": "of initial weights, batches, noise and attacks",
 }
+
+
+def setting(name: str) -> dict[str, Any]:
+    """What argparse must know of a setting, from its type, its default and HELP."""
+    types = {get_origin(kind) or kind for kind in get_args(TYPES[name]) or (TYPES[name],)}
+    kind = next((kind for of, kind in KINDS.items() if of in types and name not in FRACTIONS), {})
+    usual = f" (default: {USUAL[name]})" if USUAL.get(name) is not None and "default" not in HELP[name] else ""
+    return {"default": None, "help": f"{HELP[name]}{usual}".strip(), **kind}
 
 
 def training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder; a begun run goes on")
-    for name, (kind, text) in SETTINGS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", default=None, help=text, **kind)
+    for name in NAMES:
+        parser.add_argument(f"--{name.replace('_', '-')}", **setting(name))
     device(parser)
     speed(parser)
     processes(parser)

@@ -11,7 +11,7 @@ from torch import nn
 
 from samlib.ascent import attack_mode
 from samlib.data import flip_and_crop
-from samlib.files import write_atomically
+from samlib.files import load_whole, write_atomically
 from samlib.runs.engine import Engine, EngineRun, FirstRanksCheckpoint
 from samlib.runs.images import Images, as_pixels, load_images, make_model
 from samlib.runs.settings import NAMES, Settings, make_settings
@@ -144,10 +144,9 @@ def load_network(folder: Path, model: nn.Module) -> int:
         raise ValueError(
             f"{str(folder)!r} has no checkpoint yet: its run was stopped before the end of its first epoch."
         )
-    device = next(model.parameters()).device
+    saved = load_whole(path, "checkpoint", next(model.parameters()).device)
     try:
-        saved = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
-    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
-        raise ValueError(f"{path} is not a whole checkpoint of this run ({type(error).__name__}: {error}).") from error
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise ValueError(f"checkpoint={str(path)!r} is of another model ({type(error).__name__}: {error}).") from error
     return len(saved["history"]["loss"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from samlib.checks import check_choice, check_count
 from samlib.models import MODELS
@@ -53,7 +53,9 @@ class Settings:
 
 
 NAMES = tuple(field.name for field in (*fields(Settings), *fields(Recipe)) if field.name != "recipe")
-_TRAIN = {name: p.default for name, p in inspect.signature(train).parameters.items() if p.default is not p.empty}
+TYPES = get_type_hints(Settings) | get_type_hints(Recipe)
+USUAL = {name: p.default for name, p in inspect.signature(train).parameters.items() if p.default is not p.empty}
+FRACTIONS = ("eps", "sigma")  # lengths in pixels, which people write in 255ths
 _DIGITS = {"model": "mlp", "augment": False}
 _PICTURES = {"model": "preact_resnet18", "augment": True, "epochs": 100}
 
@@ -70,11 +72,9 @@ def make_settings(given: Mapping[str, Any]) -> Settings:
         check_choice("setting", name, NAMES)
     known = {name: value for name, value in given.items() if value is not None}
     data = check_data(known.get("data", "digits"))
-    usual = _TRAIN | {"width": None, "images": None, "validation": 0} | (_DIGITS if data == "digits" else _PICTURES)
+    usual = USUAL | {"width": None, "images": None, "validation": 0} | (_DIGITS if data == "digits" else _PICTURES)
     all_values = usual | known | {"data": data}
-    perturb = all_values["perturb"]
-    all_values["perturb"] = (perturb,) if isinstance(perturb, str) else perturb if perturb is None else tuple(perturb)
-    for name in ("eps", "sigma"):
+    for name in FRACTIONS:
         all_values[name] = as_number(all_values[name])
     recipe = Recipe(**{field.name: all_values[field.name] for field in fields(Recipe)})
     own = [field.name for field in fields(Settings) if field.name != "recipe"]
