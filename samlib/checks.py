@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
@@ -46,20 +47,23 @@ def check_number(
     return number
 
 
-def check_count(name: str, value: object, low: int = 1) -> int:
-    """Return `value` as a whole number of at least `low`."""
+def check_count(name: str, value: object, low: int = 1, high: int = 2**63 - 1) -> int:
+    """Return `value` as a whole number in [low, high]."""
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; it must be a whole number.")
-    if value < low:
-        raise ValueError(f"{name} is {value}; it must be at least {low}.")
-    return int(value)
+    count = int(value)
+    if not low <= count <= high:
+        raise ValueError(f"{name} is {count}; it must be at {f'least {low}' if count < low else f'most {high}'}.")
+    return count
 
 
 def check_images(x: object, name: str = "x") -> Tensor:
     """Images: a float32 or float64 tensor (n, ...), n >= 1, every pixel in [0, 1]."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} is a {type(x).__name__}; it must be a torch.Tensor of images (n, ...).")
+    if x.layout != torch.strided or x.is_meta:
+        raise TypeError(f"{name} is {'on meta' if x.is_meta else x.layout}; it must hold every pixel (x.to_dense()).")
     if x.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name} has dtype {x.dtype}; images must be float32 or float64 with pixels in [0, 1].")
     if x.ndim < 2:
@@ -99,7 +103,7 @@ def check_radius(name: str, value: object, x: Tensor) -> float | Tensor:
         raise ValueError(
             f"{name} has shape {tuple(value.shape)}; it must be one number or ({len(x)},), one for each image."
         )
-    if not bool((torch.isfinite(value) & (value >= 0)).all()):
+    if value.is_complex() or not bool((torch.isfinite(value.to(x.dtype)) & (value >= 0)).all()):
         raise ValueError(f"{name} holds a negative or non-finite entry; each must be a finite number >= 0.")
     return value.detach().to(device=x.device, dtype=x.dtype)
 
@@ -116,6 +120,11 @@ def check_model(model: object, x: Tensor) -> None:
             raise ValueError(
                 f"model is on {elsewhere} and the images are on {x.device}; "
                 "call model.to(x.device), or x.to(the model's device), first."
+            )
+        if any(is_lazy(p) or p.is_inference() for p in model.parameters()):
+            raise ValueError(
+                "model has parameters without values yet (lazy modules: call model(x) once) or without gradients for "
+                "ever (made in torch.inference_mode: make the model outside, and load its state_dict)."
             )
         other = next((p.dtype for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
         if other is not None:

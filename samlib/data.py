@@ -49,7 +49,7 @@ def split(x: Tensor, y: Tensor, size: int, seed: int = 0) -> Split:
     from sklearn.model_selection import train_test_split
 
     check_labels(y, check_images(x))
-    seed, size = check_count("seed", seed, low=0), check_count("size", size)
+    seed, size = check_count("seed", seed, low=0, high=2**32 - 1), check_count("size", size)
     if size >= len(x):
         raise ValueError(f"size is {size}; it must be below the number of examples, {len(x)}.")
     rest, aside = train_test_split(np.arange(len(x)), test_size=size, stratify=y.cpu().numpy(), random_state=seed)
@@ -175,6 +175,11 @@ def flip_and_crop(pad: int = 4) -> Callable[[Tensor, torch.Generator], Tensor]:
     pad = check_count("pad", pad)
 
     def augment(x: Tensor, generator: torch.Generator) -> Tensor:
+        if x.ndim != 4 or pad >= min(x.shape[2:]):
+            raise ValueError(
+                f"images have shape {tuple(x.shape)}; to pad them by {pad} each must be (channels, height, width), "
+                "higher and wider than that."
+            )
         n, _, height, width = x.shape
 
         def draw(high: int) -> Tensor:

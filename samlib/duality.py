@@ -310,6 +310,8 @@ def _ascend(loss: FeatureLoss, ball: L2, starts: Tensor, steps: int) -> tuple[Te
         better = values > best_loss
         best, best_loss = torch.where(better[:, None], step, best), torch.where(better, values, best_loss)
         step = ball.project(step + 2.5 * ball.eps / steps * ball.steepest(gradient))
+    if bool((best_loss == -torch.inf).any()):
+        raise ValueError("loss returned NaN or -infinity for every feature that was tried.")
     return best_loss, best
 
 
@@ -558,12 +560,12 @@ def _margin(w: Tensor, x: Tensor, y: Tensor | float) -> Tensor:
     check_tensors(w=w, x=x)
     check_shape("w", w, ("n",))
     check_shape("x", x, (len(w),), ("b", len(w)))
-    y = torch.as_tensor(y, device=x.device)
+    y = torch.as_tensor(y, device=x.device, dtype=x.dtype)
     if y.shape not in (torch.Size(), x.shape[:-1]):
         raise ValueError(f"y has shape {tuple(y.shape)}; it must be one number or {tuple(x.shape[:-1])}.")
     if not bool((y.abs() == 1).all()):
         raise ValueError("y holds something else than -1 and +1, the two classes of sgn(<w, x>).")
-    return y.to(x.dtype) * (x @ w)
+    return y * (x @ w)
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -325,12 +325,12 @@ def _prepare(
     make_ball(norm, eps)
     batches = Batches(x, batch_size)
     check_choice("budget", budget, BUDGETS)
-    attacks = BUDGETS[budget] if attacks is None else attacks
+    attacks = BUDGETS[budget] if attacks is None else tuple(attacks) if isinstance(attacks, Iterable) else ()
     if not attacks or not all(isinstance(attack, Attack) for attack in attacks):
-        raise TypeError(f"attacks is {attacks!r}; it must be a non-empty sequence of samlib.unions.Attack.")
+        raise TypeError(f"attacks is {attacks!r}; it must hold at least one samlib.unions.Attack.")
     if any(attack.kind == "square" for attack in attacks):
         moves_in(norm)
-    return _Evaluation(model, x, y, eps, norm, tuple(attacks), batches, default_generator(generator))
+    return _Evaluation(model, x, y, eps, norm, attacks, batches, default_generator(generator))
 
 
 def evaluate(
@@ -461,9 +461,9 @@ def robust_curve(
     Raises:
         ValueError: `eps` is empty or does not increase.
     """
-    radii = [check_number("eps", e) for e in eps]
+    radii = [check_number("eps", e) for e in eps] if isinstance(eps, Iterable) else []
     if not radii or any(b <= a for a, b in itertools.pairwise(radii)):
-        raise ValueError(f"eps is {list(eps)}; it must hold at least one radius, in increasing order.")
+        raise ValueError(f"eps is {eps}; it must hold at least one radius, in increasing order.")
     union = _prepare(model, x, y, radii[0], norm, budget, attacks, batch_size, generator)
     balls = torch.tensor(radii, dtype=x.dtype, device=x.device)
 

@@ -126,6 +126,8 @@ def check_shape(name: str, tensor: Tensor, *allowed: tuple[int | str, ...]) -> N
 def check_weight(weight: Tensor) -> tuple[int, int]:
     """A weight matrix; its outputs m and inputs n."""
     check_shape("weight", weight, ("m", "n"))
+    if not bool(weight.isfinite().all()):
+        raise ValueError("weight holds NaN or infinity; it has no singular values then.")
     return weight.shape[0], weight.shape[1]
 
 

@@ -60,8 +60,10 @@ def mlp(
         mean, std: what the pixels are normalised with (0 and 1: not at all); the digits' own by default.
         seed: draws the initial weights.
     """
-    for i, width in enumerate([*hidden, num_classes]):
-        check_count("num_classes" if i == len(hidden) else f"hidden[{i}]", width)
+    if not isinstance(hidden, Iterable):
+        raise TypeError(f"hidden is {hidden!r}; it must hold the hidden layers' widths, such as (256, 256).")
+    hidden = [check_count(f"hidden[{i}]", width) for i, width in enumerate(hidden)]
+    num_classes = check_count("num_classes", num_classes)
 
     def build() -> nn.Sequential:
         widths = [int(torch.Size(input_shape).numel()), *hidden, num_classes]

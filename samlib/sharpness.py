@@ -118,6 +118,8 @@ def find_worst_case(
             if losses and value > max(losses):
                 best = step
             losses.append(value)
+            if not math.isfinite(value):
+                raise ValueError(f"The mean loss is {value} at most {rho:g} from the weights; take a smaller rho.")
             if not gradient.any():
                 gradient = random_numbers(torch.randn, step, step.shape, generator)
             step = ball.project(step + step_size * ball.steepest(gradient))
@@ -337,9 +339,10 @@ class Landscape:
         loss: str | Loss,
         batch_size: int,
     ) -> None:
-        if not isinstance(model, nn.Module):
+        if not isinstance(model, nn.Module) or isinstance(model, (nn.DataParallel, torch.jit.ScriptModule)):
             raise TypeError(
-                f"model is a {type(model).__name__}; it must be a torch.nn.Module: its weights are to move."
+                f"model is a {type(model).__name__}; it must be a torch.nn.Module as it was built: its weights are to "
+                "move (take model.module of a DataParallel)."
             )
         check_classifier_input(model, x, y)
         if relative is not None:
@@ -382,7 +385,7 @@ class Landscape:
     def by_name(self, flat: Tensor) -> dict[str, Tensor]:
         """A vector (1, P) cut into one part for each parameter."""
         parts = flat[0].split([w.numel() for w in self.weights.values()])
-        return {name: part.view_as(w) for part, (name, w) in zip(parts, self.weights.items(), strict=True)}
+        return {name: part.view_as(w).to(w.dtype) for part, (name, w) in zip(parts, self.weights.items(), strict=True)}
 
     def origin(self) -> Tensor:
         """No step: zeros, (1, P)."""
@@ -416,7 +419,10 @@ class Landscape:
         weights = {place: moved[name] for place, name in self.places.items()}
         for x, y in self._batches():
             logits = functional_call(self.model, weights, (x,), tie_weights=False)
-            yield self.objective(logits, y).sum() / len(self.x)
+            part = self.objective(logits, y).sum() / len(self.x)
+            if step.requires_grad and torch.is_grad_enabled() and not part.requires_grad:
+                raise ValueError("The loss does not depend on the chosen weights by differentiable operations.")
+            yield part
 
     @torch.no_grad()
     def loss(self, step: Tensor) -> Tensor:

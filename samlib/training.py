@@ -168,6 +168,11 @@ def train(
     recipe = Recipe(**{field.name: given[field.name] for field in fields(Recipe)})
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; it must be a torch.nn.Module.")
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError("model has no parameter to train: there is none, or all are frozen; model.requires_grad_().")
+    for name, function in (("loss", loss), ("augment", augment)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} is {function!r}; it must be a function or None.")
     check_classifier_input(model, x, y)
     checkpoint_every = check_count("checkpoint_every", checkpoint_every)
     with attack_mode(model), torch.no_grad():
@@ -188,6 +193,18 @@ def mean_cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, 
     return F.cross_entropy(logits, y), logits
 
 
+def check_loss(found: Any) -> tuple[Tensor, Tensor]:
+    """What a loss has returned: the mean loss, which weights can lower, and the logits."""
+    pair = isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, Tensor) for part in found)
+    if not pair or found[0].ndim or not found[0].requires_grad:
+        came = f"a loss of shape {tuple(found[0].shape)}" if pair else f"a {type(found).__name__}"
+        raise ValueError(
+            f"loss returned {came}; it must return the mean loss, a tensor () that depends on the model's weights by "
+            "differentiable operations (no detach or no_grad in loss or model), and the logits."
+        )
+    return found
+
+
 class Run:
     """A training run: model, data, optimizer, schedule, generator and history, one epoch at a time.
 
@@ -205,7 +222,7 @@ class Run:
     ) -> None:
         self.model, self.x, self.y, self.recipe, self.augment = model, x, y, recipe, augment
         self.loss = loss or mean_cross_entropy
-        self.start = hash_tensors(*model.state_dict().values())
+        self.start = hash_tensors(*(value for value in model.state_dict().values() if isinstance(value, Tensor)))
         self.generator = torch.Generator(x.device).manual_seed(recipe.seed)
         self.global_state: Tensor | None = None  # of torch's global generator on the device, once a run goes on
         self.optimizer = make_optimizer(model, recipe)
@@ -233,7 +250,7 @@ class Run:
         epochs = self.recipe.epochs
         try:
             bar = tqdm(total=epochs, initial=self.epoch, desc=self.recipe.method, unit="epoch", disable=not progress)
-            with bar, self.own_randomness():
+            with bar, self.own_randomness(), torch.inference_mode(False), torch.enable_grad():
                 while self.epoch < epochs:
                     self.one_epoch()
                     bar.update()
@@ -334,7 +351,7 @@ class Run:
 
     def passes(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Forward and backward; the loss and the logits."""
-        loss, logits = self.loss(self.model, x, y)
+        loss, logits = check_loss(self.loss(self.model, x, y))
         loss.backward()
         return loss.detach(), logits.detach()
 
@@ -344,7 +361,7 @@ class Run:
 
         def closure() -> Tensor:
             self.optimizer.zero_grad()
-            found.append(self.passes(x, y))
+            found.append(self.passes(x.clone(), y))  # a model may write over its images, and SAM shows them twice
             return found[-1][0]
 
         rho = self.recipe.rho if self.recipe.method == "weight_noise" else None

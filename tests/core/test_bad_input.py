@@ -78,6 +78,7 @@ class Returns(nn.Module):
         (X.half(), TypeError, r"x has dtype torch.float16"),
         (torch.rand(6), ValueError, r"x has shape \(6,\); images must have a batch axis"),
         (X[:0], ValueError, r"x has shape \(0, 1, 8, 8\): it is empty"),
+        (X.to_sparse(), TypeError, r"x is torch.sparse_coo; it must hold every pixel"),
         (X * 255, ValueError, r"x has pixels in \[.*\]; they must lie in \[0, 1\].*normalisation inside the model"),
         ((1 + 2**-23) * X.round(), ValueError, r"x has pixels in \[0.0, 1\.0000001192.*Rounding.*x\.clamp\(0, 1\)"),
         (X - 0.5, ValueError, r"x has pixels in \[-.*they must lie in \[0, 1\]"),
@@ -187,6 +188,22 @@ def test_a_model_that_converts_the_images_itself_may_have_any_precision(call, de
     call(Converts().to(device))
 
 
+def test_a_model_whose_weights_have_no_values_yet_or_no_gradients_ever(call, device):
+    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(10)).to(device)
+    with torch.inference_mode():
+        made = samlib.mlp((8,)).to(device)
+    for model in (lazy, made):
+        with pytest.raises(ValueError, match=r"without values yet \(lazy modules.*made in torch.inference_mode"):
+            call(model)
+        assert all(m.training for m in model.modules())
+        assert all(p.requires_grad for p in model.parameters())
+
+
+def test_images_without_values(model):
+    with pytest.raises(TypeError, match=r"x is on meta; it must hold every pixel"):
+        samlib.accuracy(model.to("meta"), X.to("meta"), Y.to("meta"))
+
+
 def test_labels_on_another_device():
     with pytest.raises(ValueError, match=r"y is on meta and the images are on cpu"):
         samlib.accuracy(samlib.mlp((8,)), X, Y.to("meta"))
@@ -220,6 +237,7 @@ ATTACKS = {
         (-0.1, ValueError, r"eps is -0.1; it must be a finite number in \[0, inf\]"),
         (math.nan, ValueError, r"eps is nan"),
         (math.inf, ValueError, r"eps is inf"),
+        (torch.full((6,), 0.1 + 0j), ValueError, r"eps holds a negative or non-finite entry"),
         ("0.1", TypeError, r"eps is '0.1' of type str; it must be a number"),
         (None, TypeError, r"eps is None"),
         (torch.full((5,), 0.1), ValueError, r"eps has shape \(5,\); it must be one number or \(6,\)"),
@@ -265,7 +283,9 @@ def test_settings_of_pgd_that_are_none(model, device, arguments, error, message)
     ("make", "error", "message"),
     [
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=()), TypeError, r"attacks is \(\)"),
-        (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=["pgd"]), TypeError, r"attacks is \['pgd'\]"),
+        (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=Attack()), TypeError, r"attacks is \(\)"),
+        (lambda m, x, y: samlib.robust_curve(m, x, y, 0.1), ValueError, r"eps is 0.1; it must hold at least one"),
+        (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, attacks=["pgd"]), TypeError, r"attacks is \('pgd',\)"),
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, batch_size=0), ValueError, r"batch_size is 0"),
         (lambda m, x, y: samlib.robust_accuracy(m, x, y, 0.1, budget="fast"), ValueError, r"budget is 'fast'.*'quick'"),
         (lambda m, x, y: samlib.evaluate(m, x, y, 0.1, generator=0), TypeError, r"generator is a int"),
@@ -321,6 +341,7 @@ def test_settings_of_an_evaluation_that_are_none(model, device, make, error, mes
         ("sam", {"rho": 0.1, "perturb": ["fc3"]}, ValueError, r"perturb is 'fc3'; it must be one of 'fc1', 'fc2'"),
         ("sgd", {"perturb": ["fc1"]}, ValueError, r"perturb is \('fc1',\), but method 'sgd' does not use it"),
         ("sam", {"rho": 0.1, "perturb": []}, ValueError, r"perturb is empty"),
+        ("sam", {"rho": 0.1, "perturb": 5}, TypeError, r"perturb is 5; it must be names"),
         ("sgd", {"adaptive": True}, ValueError, r"adaptive is True, but method 'sgd' does not use it"),
         ("sam", {"rho": 0.1, "norm": "l2"}, ValueError, r"norm is 'l2', but method 'sam' does not use it"),
         ("sam", {"rho": 0.1, "attack_steps": 3}, ValueError, r"attack_steps is 3, but method 'sam' does not use it"),
@@ -330,7 +351,13 @@ def test_settings_of_an_evaluation_that_are_none(model, device, make, error, mes
         ("sgd", {"momentum": 1.5}, ValueError, r"momentum is 1.5; it must be a finite number in \[0, 1\]"),
         ("sgd", {"weight_decay": -1}, ValueError, r"weight_decay is -1"),
         ("sgd", {"seed": -1}, ValueError, r"seed is -1"),
+        ("sgd", {"seed": 2**70}, ValueError, r"seed is \d+; it must be at most \d+"),
         ("sgd", {"checkpoint_every": 0}, ValueError, r"checkpoint_every is 0"),
+        ("sgd", {"loss": "ce"}, TypeError, r"loss is 'ce'; it must be a function or None"),
+        ("sgd", {"augment": True}, TypeError, r"augment is True; it must be a function or None"),
+        ("sgd", {"loss": lambda m, x, y: m(x).sum()}, ValueError, r"loss returned a Tensor; it must return the mean"),
+        ("sgd", {"loss": lambda m, x, y: (m(x)[:, 0], m(x))}, ValueError, r"loss returned a loss of shape \(6,\)"),
+        ("sam", {"rho": 0.1, "loss": lambda m, x, y: (m(x).sum().detach(), m(x))}, ValueError, r"no detach or no_grad"),
     ],
 )
 def test_settings_of_a_training_run_that_are_none(model, device, method, arguments, error, message):
@@ -373,19 +400,32 @@ def test_a_whole_number_that_is_none():
     ("make", "error", "message"),
     [
         (lambda: samlib.mlp((0,)), ValueError, r"hidden\[0\] is 0"),
+        (lambda: samlib.mlp(8), TypeError, r"hidden is 8; it must hold the hidden layers' widths"),
         (lambda: samlib.mlp(num_classes=0), ValueError, r"num_classes is 0"),
+        (lambda: samlib.mlp(seed=2**70), ValueError, r"seed is \d+; it must be at most"),
         (lambda: samlib.mlp(seed=-1), ValueError, r"seed is -1"),
         (lambda: samlib.small_resnet(num_classes=1), ValueError, r"num_classes is 1; it must be at least 2"),
         (lambda: samlib.preact_resnet18(channels=0), ValueError, r"channels is 0"),
         (lambda: samlib.data.split(X, Y, 6), ValueError, r"size is 6; it must be below the number of examples, 6"),
         (lambda: samlib.data.split(X, Y, 0), ValueError, r"size is 0"),
         (lambda: samlib.load_digits(seed=-1), ValueError, r"seed is -1"),
+        (lambda: samlib.load_digits(seed=2**40), ValueError, r"seed is \d+; it must be at most 4294967295"),
         (lambda: samlib.data.flip_and_crop(0), ValueError, r"pad is 0"),
+        (lambda: samlib.data.flip_and_crop(8)(X, None), ValueError, r"shape \(6, 1, 8, 8\); to pad them by 8"),
+        (lambda: samlib.data.flip_and_crop()(X[:, 0], None), ValueError, r"shape \(6, 8, 8\); to pad them by 4"),
     ],
 )
 def test_settings_of_models_and_data_that_are_none(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_widths_and_attacks_may_come_from_generators(model, device):
+    assert [m.out_features for m in samlib.mlp(width for width in (8, 4)) if isinstance(m, nn.Linear)] == [8, 4, 10]
+    read = model(X.to(device)).argmax(1)
+    union = [Attack(steps=5, relative_step_size=1.0)]
+    broken = samlib.robust_accuracy(model, X.to(device), read, 0.5, attacks=union)
+    assert samlib.robust_accuracy(model, X.to(device), read, 0.5, attacks=iter(union)) == broken < 1
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

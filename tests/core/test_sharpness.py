@@ -573,11 +573,31 @@ def test_frozen_parameters_are_measured_too(device, images):
     assert sharpness.top_eigenvalue(model, *images) > 0
 
 
+def test_weights_may_differ_in_precision(images):
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(6, 8), nn.Linear(8, 10).double()
+
+        def forward(self, x):
+            return self.second(self.first(x.flatten(1)).double())
+
+    x, y = images[0].float(), images[1]
+    case = sharpness.find_worst_case(Mixed().to(x.device), x, y, 0.1, 3)
+    assert case.increase > 0
+    assert case.delta["first.weight"].dtype == torch.float32
+    assert case.delta["second.weight"].dtype == torch.float64
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
 MODEL, X, Y = samlib.mlp(hidden=(4,)), torch.full((2, 1, 8, 8), 0.5), torch.tensor([0, 1])
-FC1 = torch.ones(4, 64)
+DEEP, FC1 = samlib.mlp(hidden=(4,) * 5), torch.ones(4, 64)
+
+
+def cut(logits, y):
+    return cross_entropy(logits, y).detach()
 
 
 @pytest.mark.parametrize(
@@ -590,6 +610,14 @@ FC1 = torch.ones(4, 64)
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, step_size=-1.0), ValueError, "step_size is -1"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, names=["fc9"]), ValueError, "names is 'fc9'.*'fc1'"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, names=[]), ValueError, "names selects no parameter"),
+        (
+            lambda: sharpness.worst_case(DEEP, X, Y, 1e10),
+            ValueError,
+            r"loss is (nan|inf) at most 1e\+10 from the weights",
+        ),
+        (lambda: sharpness.worst_case(nn.DataParallel(MODEL), X, Y, 0.1), TypeError, "take model.module of a Data"),
+        (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, loss=cut), ValueError, "does not depend on the chosen weights"),
+        (lambda: sharpness.top_eigenvalue(MODEL, X, Y, loss=cut), ValueError, "does not depend on the chosen weights"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, names=1), TypeError, "names is 1"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, relative="layers"), ValueError, "mean 'layer'"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, loss="mse"), ValueError, "loss is 'mse'"),

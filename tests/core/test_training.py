@@ -18,6 +18,7 @@ from torch import nn
 
 import samlib
 from samlib.data import flip_and_crop
+from samlib.models import select_parameters
 from samlib.training import METHODS, Recipe, make_optimizer, named_weights, train
 from tests.norms import NORMS, typical_eps
 
@@ -341,6 +342,65 @@ def test_perturb_takes_a_name_as_a_full_one_and_refuses_frozen_weights(device):
     model.block.requires_grad_(False)
     with pytest.raises(ValueError, match="whose weights are frozen"):
         named_weights(model, "block")
+
+
+def test_a_weight_that_modules_share_is_found_by_the_name_of_each(device):
+    model = torch.nn.Sequential(OrderedDict(fc1=torch.nn.Linear(4, 4), fc2=torch.nn.Linear(4, 4))).to(device)
+    model.fc2.weight = model.fc1.weight
+    assert {id(p) for p in named_weights(model, "fc2")} == {id(model.fc1.weight), id(model.fc2.bias)}
+    assert list(select_parameters(model, ["fc2"])) == ["fc1.weight", "fc2.bias"]
+    with pytest.raises(ValueError, match=r"perturb is 3; it must be one of 'fc1', 'fc2'"):
+        select_parameters(model, [3], "perturb")
+
+
+def test_a_model_that_writes_over_its_images_is_shown_the_same_ones_twice(digits, device):
+    class Halves(torch.nn.Module):
+        def __init__(self, halve):
+            super().__init__()
+            self.model, self.halve = samlib.mlp((8,)).to(device), halve
+
+        def forward(self, x):
+            return self.model(self.halve(x))
+
+    in_place, beside = Halves(lambda x: x.mul_(0.5)), Halves(lambda x: x * 0.5)
+    for model in (in_place, beside):
+        train(model, digits[0][:64], digits[1][:64], "sam", rho=0.5, epochs=2, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(in_place.parameters(), beside.parameters(), strict=True))
+
+
+def test_a_model_with_a_state_that_is_no_tensor_is_trained_and_resumed(digits, device, tmp_path):
+    class Noted(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x.flatten(1))
+
+        def get_extra_state(self):
+            return {"note": 1}
+
+        def set_extra_state(self, state):
+            assert state == {"note": 1}
+
+    for _ in range(2):
+        torch.manual_seed(0)
+        model = Noted(64, 10).to(device)
+        train(model, digits[0][:32], digits[1][:32], epochs=1, checkpoint=tmp_path / "run.pt", progress=False)
+
+
+def test_nothing_to_train_is_an_error(digits, device):
+    for model in (samlib.mlp((8,)).to(device).requires_grad_(False), torch.nn.Flatten()):
+        for method, strength in (("sgd", {}), ("weight_noise", {"rho": 0.1})):
+            with pytest.raises(ValueError, match="model has no parameter to train"):
+                train(model, digits[0][:32], digits[1][:32], method, epochs=1, progress=False, **strength)
+
+
+def test_training_goes_on_where_gradients_are_switched_off(digits, device):
+    expected, histories = fresh(device), []
+    histories.append(train(expected, digits[0][:64], digits[1][:64], epochs=1, progress=False)["loss"])
+    for off in (torch.no_grad, torch.inference_mode):
+        model = fresh(device)
+        with off():
+            histories.append(train(model, digits[0][:64], digits[1][:64], epochs=1, progress=False)["loss"])
+        assert all(torch.equal(a, b) for a, b in zip(expected.parameters(), model.parameters(), strict=True))
+    assert histories[0] == histories[1] == histories[2]
 
 
 def test_no_room_on_disk_is_an_os_error_that_leaves_the_last_checkpoint_whole(digits, device, tmp_path):
