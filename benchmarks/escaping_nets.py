@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import samlib
-from samlib.feature_training import perturbation_along, perturbed_cross_entropy
+from samlib.runs.feature_training import perturbation_along, perturbed_cross_entropy
 from samlib.training import Objective
 
 RADII = {"linf": 0.125, "l2": 0.5}

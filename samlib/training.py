@@ -148,7 +148,7 @@ def train(
             generator is put back afterwards.
         augment: (images, generator) -> images, such as data.flip_and_crop().
         loss: (model, images, labels) -> (what is minimised, logits (n, classes)), such as
-            feature_training.perturbed_cross_entropy(...); the mean cross-entropy if None.
+            runs.feature_training.perturbed_cross_entropy(...); the mean cross-entropy if None.
         checkpoint: file to save to after every `checkpoint_every` epochs and to resume from if it exists. A resumed run
             ends with the weights of an uninterrupted one, bit for bit on the CPU. It must be the same run: initial
             weights, data, device, loss, augmentation and every setting.

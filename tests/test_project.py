@@ -31,7 +31,7 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 # course from both, and nothing from the course.
 CORE = ["checks", "files", "batches", "balls", "losses", "ascent", "attacks", "random_search", "masking", "sam", "data"]
 CORE += ["models", "training", "reports", "unions", "evaluation", "diagnosis", "sharpness", "layers", "duality"]
-CORE += ["feature_training", "toy_definitions", "toy"]
+CORE += ["toy_definitions", "toy"]
 # What a researcher takes and reads.
 SAM_AND_ATTACKS = ["sam", "attacks", "balls", "batches", "losses", "ascent", "checks"]
 ROOMS = ["core", "runs", "course"]
@@ -248,7 +248,7 @@ def test_the_core_is_tested_without_jupyter():
 
     for path in (ROOT / "tests" / "core").glob("*.py"):
         assert not [names for names in imported(path) if names[0] in ROOMS[1:]], path.name
-    some, said = run("tests/core", "-k", "test_models or test_feature_training")  # all are collected; these train
+    some, said = run("tests/core", "-k", "test_models or test_masking")  # all are collected; these train
     assert some == 0, said
     course, said = run("tests/course", "--collect-only")
     assert course != 0

@@ -248,7 +248,7 @@ ladder.still(measure="l2 0.5", length="chosen")
 
 # %%
 from samlib.duality import singular_range
-from samlib.feature_training import perturbation_along, perturbed_cross_entropy
+from samlib.runs.feature_training import perturbation_along, perturbed_cross_entropy
 
 aimed = samlib.mlp(hidden=(48, 48), mean=0.0, std=1.0)
 loss = perturbed_cross_entropy(perturbation_along(1.0, 0.8))

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from samlib.attacks import fgsm
 from samlib.data import load_digits, split
 from samlib.evaluation import accuracy, robust_accuracy, robust_curve
-from samlib.feature_training import (
+from samlib.models import MODELS
+from samlib.runs.feature_training import (
     FeaturePerturbation,
     perturbation_along,
     perturbation_of_batches,
     perturbed_cross_entropy,
 )
-from samlib.models import MODELS
 from samlib.training import train
 from samlib.unions import BUDGETS, PGD_UNION, Attack
 

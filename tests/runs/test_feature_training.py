@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import samlib
-from samlib.feature_training import perturbation_along, perturbation_of_batches, perturbed_cross_entropy
+from samlib.runs.feature_training import perturbation_along, perturbation_of_batches, perturbed_cross_entropy
 
 
 @pytest.fixture
