@@ -408,6 +408,7 @@ def test_a_pgd_step_costs_two_forward_passes(build, keep, digits, device):
     assert (flops(20) - flops(10)) / 10 <= 2.02 * flops()
 
 
+@pytest.mark.slow
 def test_a_compiled_model_computes_no_weight_gradient_in_an_attack(digits, device):
     from torch._dynamo.backends.common import aot_autograd
 

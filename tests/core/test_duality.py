@@ -382,6 +382,7 @@ def test_nothing_within_the_certificate_flips_and_something_beyond_does(device, 
         assert torch.equal(rest(layer.z + moves).argmax(1), y)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_lipschitz_bound_holds_in_a_thousand_random_networks(device, draw):
     for _ in range(CASES):

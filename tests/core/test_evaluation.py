@@ -80,7 +80,7 @@ def test_accuracy_is_the_share_classified_correctly_in_evaluation_mode(trained, 
 # ---- strength --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["sgd", "at", "scaled"])
 def test_the_standard_budget_is_at_most_half_a_point_above_autoattack(trained, digits, name):
     """The record over twelve models and more is benchmarks/results/autoattack.json."""
@@ -124,6 +124,7 @@ def test_budgets_are_ordered_by_strength_and_cost(trained, digits, norm):
     assert 2 * passes[0] < passes[1]
 
 
+@pytest.mark.slow
 def test_random_search_sees_through_quantised_pixels_and_then_gets_more_queries(trained, digits):
     x, y = digits[2][:60], digits[3][:60]
     model = masking.quantise_input(trained["sgd"], 9)
@@ -242,6 +243,7 @@ print((-evaluate(8) + evaluate(600)) / (4 * x.numel()))
 """
 
 
+@pytest.mark.slow
 def test_an_evaluation_needs_little_memory_beside_the_images(tmp_path):
     """What it has drawn or copied at any time: a batch's share, and not a copy of the data."""
     pytest.importorskip("resource")
@@ -308,6 +310,7 @@ UNIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("union", UNIONS)
 def test_a_curve_is_what_the_union_says_however_weak_and_not_its_scout(trained, digits, union, norm):
@@ -571,6 +574,7 @@ def test_a_model_that_fails_on_some_batch_size_is_named_with_it(trained, some):
 OUT_OF_MEMORY = ["MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", OUT_OF_MEMORY)
 def test_a_batch_too_large_for_the_memory_is_halved_once_and_for_all(trained, some, message):
     model = Picky(trained["sgd"], range(33, 1000), RuntimeError(message))

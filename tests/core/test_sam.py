@@ -546,6 +546,7 @@ def test_ascending_and_returning_takes_a_dozen_operators_and_no_host_copy(device
     assert not any("_local_scalar_dense" in name for name in counter.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "first"), [("mlp", "fc1"), ("preact_resnet18", "conv1")])
 def test_perturbing_the_first_layer_alone_costs_five_forward_passes(device, build, first):
     model = samlib.models.MODELS[build]().to(device)

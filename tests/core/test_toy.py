@@ -286,7 +286,7 @@ def worst_on_rim(w, p, eta, d, rho, adaptive):
     return max(map(error, angles))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("definition", ["B", "D'"])
 def test_ball_definitions_are_the_least_worst_case_to_nine_digits(definition):
     for p, eta, d, rho in SETTINGS:
@@ -316,6 +316,7 @@ def test_b_is_the_midpoint_of_a_level_chord_in_the_angle_while_the_worst_directi
     assert checked > 15
 
 
+@pytest.mark.slow
 def test_exponential_loss_is_symmetric_about_its_optimum_so_that_no_ball_moves_it():
     rng = np.random.default_rng(0)
     for p, eta, d, rho in SETTINGS:
@@ -364,6 +365,7 @@ def own_ball_threshold(w, q, d, rho):
     return low
 
 
+@pytest.mark.slow
 def test_noise_definition_has_no_slope_at_its_optimum():
     # Seen from the examples: for a given x, y w . x is normal with variance rho^2 ||x||^2. (samlib takes the noise
     # first.)
@@ -389,6 +391,7 @@ def test_own_interval_has_no_slope_at_its_optimum():
         assert float(w) == pytest.approx(toy.adversarial_optimum(p, eta, rho / d), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_own_ball_has_no_slope_at_its_optimum():
     infinite = 0
     for p, eta, d, rho in SETTINGS:
@@ -583,7 +586,7 @@ def balanced(p, eta, d, rho):
     return float(v[0] * np.sqrt(exact(d)) / v[1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whole_logistic_loss_to_nine_digits():
     for p, eta, d, rho in settings(strongest=2.0):
         w = toy.sam_optimum(p, eta, d, rho, "H")
@@ -622,6 +625,7 @@ def inscribed_ball(p, eta, d, rho):
     return point[0] * math.sqrt(d) / point[1]
 
 
+@pytest.mark.slow
 def test_whole_logistic_loss_agrees_with_an_exchange_algorithm():
     for p, eta, d, rho in settings(4, strongest=2.0):
         w = toy.sam_optimum(p, eta, d, rho, "H")

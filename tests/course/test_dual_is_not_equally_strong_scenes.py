@@ -50,6 +50,7 @@ def test_a_members_loss_is_that_of_the_network_on_the_changed_digits(stage):
     assert torch.equal(member.classes, logits.argmax(1))
 
 
+@pytest.mark.slow
 def test_the_family_says_lengths_classes_and_losses(stage):
     nets, x, y = stage
     scene = lesson.family(nets, x, y)
@@ -76,6 +77,7 @@ def test_runs_of_the_family_come_with_their_own_length_or_with_one_for_all():
     assert lesson.runs_of("SGD", "clean") == lesson.runs_of("SGD", "clean", "0.2")
 
 
+@pytest.mark.slow
 def test_the_ladder_says_every_mean():
     scene = lesson.ladder()
     for values in ends(scene):
@@ -94,6 +96,7 @@ ROBUST = {"linear": {"one": [99.0, 61.0, 6.0], "more": [99.0, 60.5, 5.5]}}
 ROBUST["SGD"] = {"one": [98.0, 90.0, 80.0], "more": [98.0, 80.0, 1.0]}
 
 
+@pytest.mark.slow
 def test_proof_and_attack_share_all_digits_out():
     scene = lesson.proof(EPS, PROVED, ROBUST)
     for values in ends(scene):

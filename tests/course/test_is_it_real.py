@@ -150,6 +150,7 @@ def test_an_open_loss_is_not_attempted():
 # ---- find the fake ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_four_are_what_they_are_said_to_be(models, nets, digits):
     x, y = digits
     plain, robust = nets

@@ -153,6 +153,7 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+\.?\d*", text)]
 
 
+@pytest.mark.slow
 def test_the_bars_of_five_attacks_say_what_was_found(five):
     live = lesson.five_attacks(five)
     check_pictures(live)
@@ -218,6 +219,7 @@ def test_attacking_scaled_logits_leaves_the_network_in_its_type(net):
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_scale_says_what_pgd_leaves_and_how_many_gradients_are_zero(scaled):
     live = lesson.logit_scale(scaled)
     check_pictures(live)
@@ -238,6 +240,7 @@ def test_a_curve_over_eps_starts_at_the_clean_count(four):
     assert len(values) == 5
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_claims_says_what_is_robust(four):
     live = lesson.claims(four, dict.fromkeys("ABCD", 15))
     check_pictures(live)
@@ -292,6 +295,7 @@ def test_the_protocol_names_every_part_of_every_attack():
     assert union.endswith("pgd ce 40, pgd margin 40, pgd margin 40 × 3 targets")
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_leads_says_both_means_and_the_lead(level):
     live = lesson.leads(level)
     check_pictures(live)

@@ -88,6 +88,7 @@ def test_eps_makes_the_ellipse_as_large_as_the_ball_or_lie_inside_or_around_it(k
     assert lengths["around"].min() == pytest.approx(0.4, rel=1e-2)
 
 
+@pytest.mark.slow
 def test_ball_and_ellipse_says_how_far_apart_the_steps_are_and_what_they_cost():
     scene = lesson.ball_and_ellipse()
     for values in ends(scene):
@@ -143,6 +144,7 @@ def found(stage):
     return lesson.sandwiches(*stage)
 
 
+@pytest.mark.slow
 def test_the_three_losses_are_in_order_and_the_two_radii_differ_by_the_condition_number(found):
     for (digit, rho), losses in found.losses.items():
         assert (np.diff(losses, axis=0) >= -1e-9).all()
@@ -152,6 +154,7 @@ def test_the_three_losses_are_in_order_and_the_two_radii_differ_by_the_condition
     assert found.kappas[0] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_sandwich_says_the_three_losses(found):
     scene = lesson.sandwich(found)
     for values in ends(scene):
@@ -185,6 +188,7 @@ def test_strangers_share_the_length_and_look_alikes_the_direction():
     assert 20 < down < 50
 
 
+@pytest.mark.slow
 def test_the_shared_step_says_who_goes_downhill():
     scene = lesson.shared_step()
     for values in ends(scene):

@@ -16,6 +16,7 @@ from tests.course.answers import check, solved
 EXERCISES = {"fgsm": lesson.fgsm, "pgd": lesson.pgd, "l2_start": lesson.l2_start, "honest": lesson.honest}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_solution_is_accepted_and_an_open_one_is_told_apart(name):
     exercise = EXERCISES[name]

@@ -69,6 +69,7 @@ def test_a_long_step_comes_back_into_the_ball_and_then_into_the_box():
     assert [point.round(6).tolist() for point in (stepped, projected, clamped)] == [[1.3, 0.5], [1.1, 0.5], [1.0, 0.5]]
 
 
+@pytest.mark.slow
 def test_the_step_scene_names_the_points_that_it_draws():
     scene = lesson.one_step()
     assert states_of(scene) <= 200
@@ -130,6 +131,7 @@ def test_the_plane_has_the_first_pixel_along_its_columns(plane_net):
     assert [grid[0, 3], grid[3, 0], grid[7, 10]] == pytest.approx(leads.tolist(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_path_scene_says_where_the_attack_ends(plane_net):
     scene = lesson.path_in_the_plane(plane_net, (0.9, 0.8))
     assert states_of(scene) <= 200
@@ -153,6 +155,7 @@ def test_the_chosen_digits_are_one_of_each_class_and_correctly_classified(digits
     assert net(chosen).argmax(1).equal(labels)
 
 
+@pytest.mark.slow
 def test_the_digit_scene_says_what_the_network_says(digits):
     net, x, y = digits
     chosen, labels = lesson.chosen_digits(net, x, y)
@@ -201,6 +204,7 @@ def test_a_digits_state_tells_broken_from_misclassified_without_an_attack():
     assert bound.states(mask, 0, 1).tolist()[1] == bound.ROBUST
 
 
+@pytest.mark.slow
 def test_the_bound_scene_says_how_many_are_robust(digits, robust):
     scene = lesson.upper_bound(robust, digits[1][:100])
     assert states_of(scene) <= 200
@@ -212,6 +216,7 @@ def test_the_bound_scene_says_how_many_are_robust(digits, robust):
 # ---- four faults -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_fault_is_measured_against_the_attack_without_it_and_leaves_the_network_as_it_was():
     x_train, y_train, x_test, y_test = samlib.load_digits()
     net = samlib.small_resnet(seed=3)

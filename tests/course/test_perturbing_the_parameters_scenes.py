@@ -172,6 +172,7 @@ def test_the_loss_of_the_valley_is_zero_on_its_floor_and_rises_with_the_square()
     np.testing.assert_allclose(loss[3], 0.5 * steepness(valley.U) * valley.V[3] ** 2)
 
 
+@pytest.mark.slow
 def test_the_rescaled_network_is_called_sharper_where_its_number_is_larger(twins, sharpness):
     scene = lesson.sharpness_of_one_function(twins, sharpness)
     for values in ends(scene):

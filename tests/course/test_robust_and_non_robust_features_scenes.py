@@ -135,6 +135,7 @@ def test_the_chord_of_the_optimum_is_level_and_reaches_the_worst_error(name, rho
     assert valley.level_chord("F1", optimum, P, D, rho) is None
 
 
+@pytest.mark.slow
 def test_the_second_scene_says_what_it_shows():
     scene = lesson.optimum_shift()
     for values in [*ends(scene), {"name": "F1", "rho": 4.0, "p": 0.95, "d": 20}]:

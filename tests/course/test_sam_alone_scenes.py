@@ -43,6 +43,7 @@ def test_the_lead_is_rounded_as_it_is_read(sgd, sam, words):
     assert scenes.lead(sgd, sam) == words
 
 
+@pytest.mark.slow
 def test_the_alt_text_holds_the_means_of_the_runs_at_both_ends_of_each_control(methods, curves):
     ends = [(values[0], values[-1]) for values in map(widgets.choices, curves.controls.values())]
     for rho, level, norm, other in itertools.product(*ends):
@@ -63,6 +64,7 @@ def test_the_scene_has_at_most_200_states_and_starts_where_the_bet_is(curves):
     assert "+11 points" in alt
 
 
+@pytest.mark.slow
 def test_a_picture_does_not_depend_on_the_one_before_it(methods):
     at = {"rho": 0.2, "level": 2, "other": "input noise 0.2"}
     pictures = []
@@ -127,6 +129,7 @@ def test_the_table_gives_mean_and_interval(methods):
     assert lines[-1].endswith(f"| {100 * middle:.1f} ± {100 * half:.1f} |")
 
 
+@pytest.mark.slow
 def test_the_race_trains_both_alike_shows_their_lead_and_keeps_what_it_found():
     asked = []
 
@@ -148,6 +151,7 @@ def test_the_race_trains_both_alike_shows_their_lead_and_keeps_what_it_found():
     assert len(asked) == 4
 
 
+@pytest.mark.slow
 def test_the_still_pictures_say_what_the_tables_hold(methods):
     names = ("SGD", "SAM 0.4", "AT linf 0.125", "AT linf 0.25", "input noise 0.2")
     clean, robust = ({name: mean(methods, name, measure) for name in names} for measure in ("clean", "linf 0.125"))

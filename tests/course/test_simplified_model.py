@@ -159,6 +159,7 @@ def test_batches_of_one_have_the_optimum_of_definition_j():
     assert abs(ratio - exact) < 3 * error
 
 
+@pytest.mark.slow
 def test_batches_dilute_sam():
     ratio, error = trained_ratio(128, 200)
     expected, its_error = batch_optimum(128, 0.3, 1000, seed=1)
@@ -205,6 +206,7 @@ def test_a_step_perturbs_all_weights_and_learns_one():
     assert ratio == pytest.approx((w[0] / w[1:].mean()).item(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_training_on_attacked_examples_finds_the_adversarial_optimum():
     options = {"learn_others": True, "batch_size": 256, "steps": 300, "seeds": range(3)}
     ratio = train_classifier(**M_DIAL, eps=0.05, **options) / train_classifier(**M_DIAL, **options)

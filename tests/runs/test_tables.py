@@ -70,6 +70,7 @@ def measured(text):
     return [run["measured"] for run in json.loads(text)["runs"]]
 
 
+@pytest.mark.slow
 def test_a_table_holds_every_run_and_says_how_it_was_made(tiny, tmp_path, monkeypatch):
     calls, really = [], making.run_job
     monkeypatch.setattr(making, "run_job", lambda job: calls.append(job) or really(job))
@@ -93,6 +94,7 @@ def test_a_table_holds_every_run_and_says_how_it_was_made(tiny, tmp_path, monkey
     assert not (tmp_path / "tiny.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_table_does_only_what_is_left(tiny, tmp_path, calls):
     whole = making.make_table("tiny", folder=tmp_path).read_text()
     (tmp_path / "tiny.json").unlink()
