@@ -294,7 +294,8 @@ class _Checkup:
             reason = "the images are float64 already" if isinstance(self.model, nn.Module) else "model is no nn.Module"
             return Check(name, reason, "not checked", why)
         try:
-            model = copy.deepcopy(self.model).double()
+            with torch.inference_mode(False):  # a copy made there would have no gradients
+                model = copy.deepcopy(self.model).double()
             double = self.share(self.right(self.attack(model, double=True), model))
         except (RuntimeError, TypeError) as error:  # a layer or a device without float64, or one that cannot be copied
             return Check(name, f"{type(error).__name__} in float64", "not checked", why)

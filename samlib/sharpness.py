@@ -118,8 +118,6 @@ def find_worst_case(
             if losses and value > max(losses):
                 best = step
             losses.append(value)
-            if not math.isfinite(value):
-                raise ValueError(f"The mean loss is {value} at most {rho:g} from the weights; take a smaller rho.")
             if not gradient.any():
                 gradient = random_numbers(torch.randn, step, step.shape, generator)
             step = ball.project(step + step_size * ball.steepest(gradient))

@@ -81,6 +81,13 @@ def test_float64_begins_where_float32_does(trained, digits):
     assert not any(torch.equal(start, x.double()) for x in images[:1])  # it is no image, but a start
 
 
+def test_a_diagnosis_is_the_same_where_gradients_are_switched_off(trained, digits):
+    expected = str(samlib.diagnose(trained["at"], *digits[2:], 0.125, images=20))
+    for off in (torch.no_grad, torch.inference_mode):
+        with off():
+            assert str(samlib.diagnose(trained["at"], *digits[2:], 0.125, images=20)) == expected
+
+
 @pytest.mark.slow
 def test_no_network_of_adversarial_training_is_suspected_by_chance(device):
     for seed in range(6):

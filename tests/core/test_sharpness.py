@@ -593,7 +593,7 @@ def test_weights_may_differ_in_precision(images):
 
 
 MODEL, X, Y = samlib.mlp(hidden=(4,)), torch.full((2, 1, 8, 8), 0.5), torch.tensor([0, 1])
-DEEP, FC1 = samlib.mlp(hidden=(4,) * 5), torch.ones(4, 64)
+FC1 = torch.ones(4, 64)
 
 
 def cut(logits, y):
@@ -610,11 +610,6 @@ def cut(logits, y):
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, step_size=-1.0), ValueError, "step_size is -1"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, names=["fc9"]), ValueError, "names is 'fc9'.*'fc1'"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, names=[]), ValueError, "names selects no parameter"),
-        (
-            lambda: sharpness.worst_case(DEEP, X, Y, 1e10),
-            ValueError,
-            r"loss is (nan|inf) at most 1e\+10 from the weights",
-        ),
         (lambda: sharpness.worst_case(nn.DataParallel(MODEL), X, Y, 0.1), TypeError, "take model.module of a Data"),
         (lambda: sharpness.worst_case(MODEL, X, Y, 0.1, loss=cut), ValueError, "does not depend on the chosen weights"),
         (lambda: sharpness.top_eigenvalue(MODEL, X, Y, loss=cut), ValueError, "does not depend on the chosen weights"),
