@@ -38,10 +38,10 @@ def attack_mode(model: Model) -> Iterator[None]:
         with torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
-        for p in trainable:
-            p.requires_grad_(True)
         for module, training in modes:
             module.training = training
+        for p in trainable:
+            p.requires_grad_(True)
 
 
 def ascend(
@@ -69,8 +69,8 @@ def ascend(
     for step in range(steps + (keep == "best")):
         x_adv = x_adv.detach().requires_grad_(step < steps)
         with torch.set_grad_enabled(step < steps):
-            # a view, since torch's module hooks (its FLOP counter has some) cannot watch a leaf inside autograd.grad
-            values = loss(logits := model(x_adv.view_as(x_adv)), y, targets)
+            # a copy, since a model may write over its images, and torch's module hooks cannot watch a leaf
+            values = loss(logits := model(x_adv.clone()), y, targets)
         if keep == "best":
             breaks = is_broken(logits.detach(), y, targets)
             better = torch.where(breaks == broken, values.detach() > best_loss, breaks)
@@ -203,7 +203,7 @@ def _evaluate(c: _Ascent, model: Model, loss: Loss, stop: bool, any_class: bool,
     """Evaluate the loss at the iterates, and its gradient; remember the best."""
     x_adv = c.x_adv.detach().requires_grad_(with_gradient)
     with torch.set_grad_enabled(with_gradient):
-        logits = model(x_adv.view_as(x_adv))
+        logits = model(x_adv.clone())
         values = loss(logits, c.y, c.targets)
     if with_gradient:
         (c.gradient,) = torch.autograd.grad(values.sum(), x_adv)

@@ -92,7 +92,7 @@ def pgd(
     Source: Madry et al. 2018, arXiv 1706.06083.
     """
     task = Task(model, x, y, eps, norm, loss, targets, generator, batch_size)
-    check_count("steps", steps)
+    steps = check_count("steps", steps)
     check_choice("keep", keep, ("best", "last"))
     lengths = check_radius("step_size", 2.5 * task.eps / steps if step_size is None else step_size, x)
 
@@ -136,7 +136,7 @@ def apgd(
     Source: Croce and Hein 2020, arXiv 2003.01690.
     """
     task = Task(model, x, y, eps, norm, loss, targets, generator, batch_size)
-    check_count("steps", steps)
+    steps = check_count("steps", steps)
 
     def run(model: Model, rows: Tensor, start: Tensor) -> Tensor:
         x, y, eps, targets = task.of(rows, task.x, task.y, one_for_each(task.eps, task.x), task.targets)
@@ -218,7 +218,7 @@ class Task:
         `run`: (model, rows, start) -> attacked images (rows, ...). Starts are drawn for all images, whichever are left:
         neither the size of a batch nor who else is in it changes what an image is given.
         """
-        check_count("restarts", runs)
+        runs = check_count("restarts", runs)
         x, offset, left = self.x, None, torch.arange(len(self.x), device=self.x.device)
 
         def attack(rows: Tensor) -> Tensor:

@@ -152,6 +152,8 @@ def check_logits(logits: object, y: Tensor) -> None:
     """What a model returned: logits (n, classes), none of them NaN, with a class for every label in `y`."""
     if not isinstance(logits, Tensor):
         raise TypeError(f"model returned a {type(logits).__name__}; it must return a tensor of logits (n, classes).")
+    if not logits.is_floating_point():
+        raise TypeError(f"model returned {logits.dtype}; logits must be floating-point numbers.")
     if logits.ndim != 2 or len(logits) != len(y) or logits.shape[1] < 2:
         raise ValueError(
             f"model returned shape {tuple(logits.shape)} for {len(y)} images; "

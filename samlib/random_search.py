@@ -53,7 +53,7 @@ def square(
     Source: Andriushchenko et al. 2020, arXiv 1912.00049.
     """
     task = Task(model, x, y, eps, norm, loss, None, generator, batch_size)
-    check_count("queries", queries)
+    queries = check_count("queries", queries)
     proposals = draw_proposals(x, norm, queries, task.generator)
 
     def run(model: Model, rows: Tensor, start: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def random_search(
     propose = moves_in(norm).propose
 
     def look(images: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(images.reshape(-1, *shape[1:]))
+        logits = model(images.reshape(-1, *shape[1:]).clone())
         values, erred = loss(logits, y).to(images.dtype), logits.argmax(1) != y
         return (torch.where(erred, torch.inf, values) if stop else values), erred
 

@@ -54,7 +54,7 @@ class Attack:
         make_loss(self.loss_name)
         for name, low in (("steps", 1), ("queries", 1), ("restarts", 1), ("targets", 0)):
             if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), low)
+                object.__setattr__(self, name, check_count(name, getattr(self, name), low))
         if self.relative_step_size is not None:
             check_number("relative_step_size", self.relative_step_size, open_low=True)
         for name in KINDS[self.kind].refused:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -605,3 +606,32 @@ def test_on_a_linear_model_apgd_succeeds_just_beyond_the_optimum(norm, device):
         if norm == "linf":  # the optimum is a corner of the cube, and random search goes from corner to corner
             found = ~robust(model, square(model, x, y, factor * 1.05 * optimum, norm, queries=2000), y)
             assert found.float().mean() > 0.9 if broken else not found.any()
+
+
+@pytest.mark.parametrize("attack", [samlib.pgd, samlib.apgd, samlib.square])
+def test_a_model_that_writes_over_its_images_is_attacked_as_one_that_does_not(attack, digits):
+    x, y = digits[2][:20], digits[3][:20]
+    model = samlib.mlp((16,), mean=0.0, std=1.0).to(x.device)
+    size = {"queries": 30} if attack is samlib.square else {"steps": 5}
+    kept = x.clone()
+    found = attack(lambda images: model(images.mul_(0.5)), x, y, 0.1, **size)
+    assert torch.equal(found, attack(lambda images: model(images * 0.5), x, y, 0.1, **size))
+    assert torch.equal(x, kept)
+
+
+def test_counts_may_come_from_numpy(digits):
+    x, y = digits[2][:10], digits[3][:10]
+    model = samlib.mlp((16,)).to(x.device)
+    three = np.int64(3)
+    assert torch.equal(samlib.apgd(model, x, y, 0.1, steps=three), samlib.apgd(model, x, y, 0.1, steps=3))
+    assert torch.equal(samlib.pgd(model, x, y, 0.1, steps=three), samlib.pgd(model, x, y, 0.1, steps=3))
+    union = [samlib.evaluation.Attack(steps=three, kind="apgd", restarts=np.int64(2))]
+    assert union[0] == samlib.evaluation.Attack(steps=3, kind="apgd", restarts=2)
+    assert type(union[0].restarts) is int
+
+
+def test_logits_of_whole_numbers_are_refused(digits):
+    x, y = digits[2][:10], digits[3][:10]
+    model = samlib.mlp((16,)).to(x.device)
+    with pytest.raises(TypeError, match=r"model returned torch.int64; logits must be floating-point numbers"):
+        samlib.accuracy(lambda images: model(images).long(), x, y)
