@@ -37,6 +37,13 @@ def minutes_left(minutes: float | None) -> Iterator[None]:
         up.set()
         _thread.interrupt_main()
 
+    def ignored_till_then(*_: Any) -> None:
+        if up.is_set():
+            raise KeyboardInterrupt
+
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as in a shell's background
+    if ignored and minutes is not None:
+        signal.signal(signal.SIGINT, ignored_till_then)
     timer = threading.Timer(0 if minutes is None else 60 * minutes, end)
     timer.daemon = True
     if minutes is not None:
@@ -48,3 +55,5 @@ def minutes_left(minutes: float | None) -> Iterator[None]:
             raise
     finally:
         timer.cancel()
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
