@@ -6,7 +6,8 @@
 # make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
 # make address URL=https://github.com/you/samlib   points the course to your own repository
 # make results       train and attack again for the measured tables (some two hours on 2 cores)
-# make bench         samlib's evaluation beside torchattacks' AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
+# make bench         samlib beside its peers: steps of SAM and of PGD, memory, epochs; then, with ATTACKS=1, the evaluation beside
+#                    AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
 # make format        ruff over everything
 # make clean         remove what was made here
 
@@ -71,8 +72,11 @@ results:
 	@scripts/setup.sh lab
 	$(THREADS) .venv/bin/python -m samlib results
 
+# torchattacks asks for an old requests, which nothing here needs.
 bench: dev
-	.venv/bin/python -m benchmarks.autoattack $(if $(CIFAR),--cifar "$(CIFAR)")
+	.venv/bin/python -m pip install --quiet --no-deps torchattacks
+	.venv/bin/python -m samlib bench --out benchmarks/results/steps.json
+	$(if $(ATTACKS)$(CIFAR),.venv/bin/python -m benchmarks.autoattack $(if $(CIFAR),--cifar "$(CIFAR)"))
 
 format: dev
 	.venv/bin/ruff check --fix .

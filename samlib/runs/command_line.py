@@ -154,6 +154,23 @@ def said_of(job: Job) -> str:
     return ", ".join(f"{name} {value:.1%}" for name, value in measured.items()) if measured else "diverged"
 
 
+def bench(options: argparse.Namespace) -> None:
+    """time steps and epochs beside peers, in one run: ratios with their spread"""
+    from samlib.reports import text_table
+    from samlib.runs.bench import HEAD, lines, measure_all, write_bench
+
+    grounds = given.grounds_from(options)
+    write = write_bench(options.out)
+    content = measure_all(grounds, options.repeats)
+    print(text_table(HEAD, lines(content), right_from=3))
+    for name, found in content["peers"].items():
+        if found == "not installed":
+            print(f"{name} is not installed: pip install --no-deps {name}")
+    if options.out is not None:
+        write(content, grounds[0].device)
+        print("wrote", options.out)
+
+
 def results(options: argparse.Namespace) -> None:
     """train, attack and write the measured tables of the lessons"""
     for table in options.table:
@@ -197,5 +214,6 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], Callable[[argpar
     "train": (train, given.training),
     "evaluate": (evaluate, given.evaluation),
     "table": (table, given.table),
+    "bench": (bench, given.bench),
     "results": (results, given.lessons_tables),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -41,6 +43,12 @@ def pick_device(name: str) -> torch.device:
             f"{torch.cuda.device_count()}; start as many processes (torchrun --nproc-per-node)."
         )
     return torch.device("cuda", local_rank())
+
+
+def hardware(device: torch.device) -> str:
+    """The device, cores and threads, for result files."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({platform.machine()})"
+    return f"{kind}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from samlib.balls import BALLS
+from samlib.checks import check_count
+from samlib.runs.bench import NETWORKS, Ground
 from samlib.runs.distributed import joined
 from samlib.runs.engine import BY, DEVICES, Engine, pick_device
 from samlib.runs.grid import EXAMPLE
@@ -88,6 +90,17 @@ def table(parser: argparse.ArgumentParser) -> None:
     speed(parser)
 
 
+def bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="to store it as well; an earlier one is replaced")
+    parser.add_argument(
+        "--networks", nargs="+", default=list(NETWORKS), help="(default: both, small and as the paper's)"
+    )
+    parser.add_argument("--width", type=int, help="of preact_resnet18's first group (default: 64 on a GPU, else 8)")
+    parser.add_argument("--batch-size", type=int, help="(default: 128 on a GPU, else 64)")
+    parser.add_argument("--repeats", type=int, default=10, help="turns that are measured (default: 10)")
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto)")
+
+
 def lessons_tables(parser: argparse.ArgumentParser) -> None:
     from samlib.runs.tables import TABLES
 
@@ -131,6 +144,17 @@ def processes(parser: argparse.ArgumentParser) -> None:
 
 def settings_from(options: argparse.Namespace) -> Settings:
     return make_settings({name: getattr(options, name) for name in NAMES})
+
+
+def grounds_from(options: argparse.Namespace) -> list[Ground]:
+    """What a bench measures on."""
+    on = pick_device(options.device)
+    small = on.type == "cpu"
+    batch_size = (64 if small else 128) if options.batch_size is None else options.batch_size
+    width = (8 if small else 64) if options.width is None else options.width
+    for name, value in (("repeats", options.repeats), ("batch_size", batch_size), ("width", width)):
+        check_count(name, value)
+    return [Ground(name, None if name == "small_resnet" else width, on, batch_size) for name in options.networks]
 
 
 @contextmanager

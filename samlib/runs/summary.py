@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from samlib.files import write_atomically
 from samlib.runs.costs import training_passes
+from samlib.runs.engine import hardware
 from samlib.runs.grid import Grid, Row, Task
 from samlib.runs.measure import PAPER
 from samlib.runs.provenance import describe
@@ -41,10 +41,8 @@ def summarise(sweep: Sweep, command: str, device: torch.device) -> dict[str, Any
     grid = sweep.grid
     found = {row.name: measured_by_seed(sweep, row) for row in grid.rows}
     missing = [str(task) for task in sweep.missing()]
-    made = describe(command)
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    made["hardware"] = f"{kind}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    return made | {
+    return describe(command) | {
+        "hardware": hardware(device),
         "title": grid.title,
         "grid": grid.described(),
         "complete": not missing,
