@@ -60,6 +60,9 @@ class Engine:
     batchnorm: statistics of the whole batch, or of each process's share; as `ascent` if None.
 
     With "batch" for both a run over many processes computes what one process computes.
+
+    Raises:
+        ValueError: an unknown name, or "replica" where there is one process.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -72,6 +75,9 @@ class Engine:
         check_choice("ascent", self.ascent, BY)
         if self.batchnorm is not None:
             check_choice("batchnorm", self.batchnorm, BY)
+        for name in ("ascent", "batchnorm"):
+            if getattr(self, name) == "replica" and self.ranks.count == 1:
+                raise ValueError(f"{name} is 'replica', but there is one process only; start several with torchrun.")
 
     @property
     def statistics(self) -> str:

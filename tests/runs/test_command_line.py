@@ -118,6 +118,15 @@ BAD = {
     "train --out NEW --data folder:nowhere": r"root='nowhere/train' is not a folder",
     "train --out NEW --compile much": r"compile is 'much'",
     "train --out NEW --ascent all": r"ascent is 'all'",
+    "train --out NEW --ascent replica": r"ascent is 'replica', but there is one process only",
+    "train --out NEW --batchnorm replica": r"batchnorm is 'replica', but there is one process only",
+    "train --out NEW --batch-size 0": r"batch_size is 0; it must be at least 1",
+    "train --out NEW --rho": r"--rho: expected one argument",
+    "train --out FILE": r"is a file; name a folder",
+    "train --out FILE/run": r"FILE|Not a directory",
+    "train --out NEW --data folder:FILE": r"is not a folder",
+    "evaluate OTHER": r"holds no run",
+    "evaluate FILE": r"holds no run",
     "train --out NEW --method sam --rho 0.1 --perturb fc9": r"perturb is 'fc9'.*Did you mean 'fc",
     "train": r"--out",
     "train --data digits --epochs 4 --out RUN": r"holds another run \(.*epochs: 3 there, 4 here",
@@ -131,19 +140,71 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("command", BAD)
-def test_bad_input_is_answered_in_one_line_and_nothing_is_overwritten(command, finished, tmp_path, capsys):
+@pytest.mark.parametrize("bad", BAD)
+def test_bad_input_is_answered_in_one_line_and_nothing_is_overwritten(bad, finished, tmp_path, capsys):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("years of work")
     before = contents(tmp_path)
     places = {"RUN": finished, "NEW": tmp_path / "new", "OTHER": tmp_path / "other"}
+    command, places = bad, places | {"FILE": tmp_path / "other" / "thesis.tex"}
+    for name, place in places.items():
+        command = re.sub(rf"\b{name}\b", str(place), command)
     with pytest.raises(SystemExit) as end:
-        main([str(places.get(word, word)) for word in command.split()])
+        main(command.split())
     said = capsys.readouterr()
     assert end.value.code == 2, said.err
     assert len(said.err.splitlines()) == 1
-    assert re.search(BAD[command], said.err), said.err
+    assert re.search(BAD[bad], said.err), said.err
     assert contents(tmp_path) == before
+
+
+def _cut(run: Path) -> None:
+    content = (run / "checkpoint.pt").read_bytes()
+    (run / "checkpoint.pt").write_bytes(content[: len(content) // 2])
+
+
+def _of_another_run(run: Path) -> None:
+    other = run.parent / "another"
+    main([*" ".join(SHORT).replace("--seed 1", "--seed 2 --width 8").split(), str(other)])
+    shutil.copy(other / "checkpoint.pt", run / "checkpoint.pt")
+
+
+BROKEN = {
+    "half a checkpoint": (_cut, r"is not a whole checkpoint"),
+    "no checkpoint": (lambda run: (run / "checkpoint.pt").write_text("no"), r"is not a whole checkpoint"),
+    "a checkpoint of another run": (_of_another_run, r"(another run|not a whole checkpoint of this run)"),
+    "half the settings": (lambda run: (run / "settings.json").write_text('{"data"'), r"settings.json cannot be read"),
+    "wrong settings": (lambda run: (run / "settings.json").write_text('{"data": "dogits"}'), r"(another run|data is)"),
+    "half an evaluation": (lambda run: (run / "evaluation").write_text(""), r"evaluation"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "broken"),
+    [("evaluate", name) for name in BROKEN] + [("train", name) for name in BROKEN if "evaluation" not in name],
+)
+def test_a_broken_folder_is_told_in_one_line_and_left_as_it_is(command, broken, finished, capsys):
+    spoil, message = BROKEN[broken]
+    spoil(finished)
+    before = contents(finished)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main([*SHORT, str(finished)] if command == "train" else ["evaluate", str(finished), "--device", "cpu"])
+    said = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert re.search(message, said[-1]), said
+    assert contents(finished) == before
+
+
+def test_an_image_that_cannot_be_read_is_named(pictures, tmp_path, capsys):
+    (pictures / "train" / "dark" / "3.png").write_bytes(b"no image")
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--data", f"folder:{pictures}", "--out", str(tmp_path / "run"), "--device", "cpu"])
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert re.search(r"dark/3.png cannot be read", said)
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA")
