@@ -220,7 +220,7 @@ def test_the_readmes_ten_lines_run(capsys):
     assert 0 < robust < clean
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "notebooks/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "docs/runs.md"])
 def test_the_maps_hold_no_dead_link(page):
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / page).read_text()):
         assert ((ROOT / page).parent / link).exists(), link
