@@ -30,7 +30,7 @@ from samlib.training import Recipe
 from samlib.unions import BUDGETS
 
 # Of the images how many a whole union is spent on; others it breaks at once. Between half and twice as many are usual.
-WHOLE_UNION = 0.45
+WHOLE_UNION = 0.5
 ROUNDS = 2.5  # of the union over the radii, however few images are left
 
 
@@ -176,9 +176,14 @@ def plan(sweep: Sweep, engine: Engine, root: str, part: Part = (1, 1)) -> str:
                 total, runs = total + cost, runs + len(left)
     lines.append(_line("all", len(mine), runs, total))
     head = ("row", "runs", "to be done", "passes to train", "to evaluate", "hours")
-    return text_table(head, lines)
+    note = (
+        "A pass: an image through the network, forward, or backward to pixels or to weights. "
+        f"Hours on {engine.device.type}, by a few measured steps of each kind; how many an attack takes, by experience."
+    )
+    return f"{note}\n{text_table(head, lines)}"
 
 
 def _line(label: str, runs: int, left: int, cost: Cost) -> Sequence[str]:
     passes = (f"{cost.training:,.0f}", f"{cost.evaluation:,.0f}")
-    return (label, str(runs), str(left), *passes, f"{cost.seconds / 3600:.3f}")
+    hours = cost.seconds / 3600
+    return (label, str(runs), str(left), *passes, f"{hours:.2g}" if hours < 10 else f"{hours:,.0f}")
