@@ -29,9 +29,9 @@ from samlib.losses import cross_entropy
 from samlib.models import preact_resnet18, small_resnet
 from samlib.runs.engine import Engine, EngineRun, hardware
 from samlib.runs.images import Images, as_pixels
+from samlib.runs.provenance import describe
 from samlib.runs.settings import make_settings
 from samlib.runs.speed import Speed
-from samlib.runs.tables import describe
 from samlib.sam import SAM
 
 PEERS = {"pytorch_optimizer": "SAM", "torchattacks": "PGD"}
