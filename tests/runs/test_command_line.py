@@ -172,7 +172,7 @@ def _of_another_run(run: Path) -> None:
 BROKEN = {
     "half a checkpoint": (_cut, r"is not a whole checkpoint"),
     "no checkpoint": (lambda run: (run / "checkpoint.pt").write_text("no"), r"is not a whole checkpoint"),
-    "a checkpoint of another run": (_of_another_run, r"(another run|not a whole checkpoint of this run)"),
+    "a checkpoint of another run": (_of_another_run, r"another (run|model)"),
     "half the settings": (lambda run: (run / "settings.json").write_text('{"data"'), r"settings.json cannot be read"),
     "wrong settings": (lambda run: (run / "settings.json").write_text('{"data": "dogits"}'), r"(another run|data is)"),
     "half an evaluation": (lambda run: (run / "evaluation").write_text(""), r"evaluation"),
