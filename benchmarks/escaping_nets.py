@@ -20,6 +20,7 @@ from samlib.runs.feature_training import perturbation_along, perturbed_cross_ent
 from samlib.training import Objective
 
 RADII = {"linf": 0.125, "l2": 0.5}
+TWICE = ("squared error", "flat .3")  # losses whose networks are attacked in both norms
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,8 @@ def perturbed(alpha: float, r: float) -> Objective:
 
 
 def _first_layer(alpha: float, r: float, lr: float, split: int, seed: int, norm: str = "linf", **kw: Any) -> Net:
-    name = f"alpha {alpha:g}, r {r:g}, lr {lr:g}, split {split}, seed {seed}"
+    more = [f"{key.replace('_', ' ')} {value:g}" for key, value in kw.items()] + [norm] * (norm != "linf")
+    name = ", ".join([f"alpha {alpha:g}, r {r:g}, lr {lr:g}, split {split}, seed {seed}", *more])
     return Net(name, mlp, {"loss": perturbed(alpha, r), "lr": lr, **kw}, norm, RADII[norm], split, seed)
 
 
@@ -227,6 +229,11 @@ def nets() -> list[Net]:
     perturbed_features = [
         _first_layer(0, 0.4, 0.3, 0, 0, "l2"),
         _first_layer(0, 0.4, 0.3, 2, 1, "l2"),
+        _first_layer(0, 0.4, 0.3, 0, 2, "l2"),
+        _first_layer(0, 0.4, 0.3, 4, 3, "l2"),
+        _first_layer(0, 0.8, 0.3, 1, 6, "l2"),
+        _first_layer(0, 0.4, 0.3, 3, 4, "l2", epochs=200),
+        _first_layer(0, 0.4, 0.3, 2, 9, "l2", weight_decay=0.0),
         _first_layer(0, 0.4, 0.3, 2, 5),
         _first_layer(0, 0.4, 0.3, 3, 6),
         _first_layer(0, 0.8, 0.3, 0, 0),
@@ -264,16 +271,17 @@ def nets() -> list[Net]:
         "temperature 20": tempered(20),
         "temperature .1": tempered(0.1),
         "flat .1": flat(0.1),
-        "flat 1": flat(1.0),
+        "flat .3": flat(0.3),
         "mixup": averaged,
     }
-    by_loss = [Net(name, mlp, {"loss": loss}) for name, loss in losses.items()]
-    by_loss += [Net(f"{name}, l2", mlp, {"loss": losses[name]}, "l2", 0.5) for name in ("squared error", "flat 1")]
+    slow = {"temperature .1": {"lr": 0.01}, "flat .3": {"lr": 0.03}}  # what these take to train at all
+    by_loss = [Net(name, mlp, {"loss": loss} | slow.get(name, {})) for name, loss in losses.items()]
+    by_loss += [Net(f"{net.name}, l2", mlp, net.training, "l2", 0.5) for net in by_loss if net.name in TWICE]
     shapes = [
         Net("linear", partial(mlp, hidden=())),
         Net("one wide layer", partial(mlp, hidden=(512,))),
-        Net("six layers", partial(mlp, hidden=(32,) * 6)),
-        Net("ten layers", partial(mlp, hidden=(32,) * 10), {"lr": 0.03}),
+        Net("six layers", partial(mlp, hidden=(32,) * 6), {"epochs": 120}),
+        Net("eight layers, ELU", partial(mlp, hidden=(48,) * 8, activation=nn.ELU), {"epochs": 120}),
         Net("narrow", partial(mlp, hidden=(12, 12))),
         Net("lr 1", mlp, {"lr": 1.0, "momentum": 0.0}),
         Net("lr .01", mlp, {"lr": 0.01}),
@@ -288,13 +296,13 @@ def nets() -> list[Net]:
     ]
     methods = [
         Net("SAM .4", mlp, {"method": "sam", "rho": 0.4}),
-        Net("SAM .8, l2", mlp, {"method": "sam", "rho": 0.8}, "l2", 0.5),
+        Net("SAM .6, l2", mlp, {"method": "sam", "rho": 0.6}, "l2", 0.5),
         Net("SAM, first layer", mlp, {"method": "sam", "rho": 0.6, "perturb": ["fc1"], "lr": 0.3}),
         Net("AT", mlp, {"method": "at", "eps": 0.125}, eps=0.1875),
         Net("AT l2", mlp, {"method": "at", "eps": 1.0, "norm": "l2"}, "l2", 0.75),
         Net("AT, one step", mlp, {"method": "at", "eps": 0.25, "attack_steps": 1}, eps=0.1875),
         Net("AT, one step, tanh", partial(mlp, activation=nn.Tanh), {"method": "at", "eps": 0.25, "attack_steps": 1}),
-        Net("AT+SAM", mlp, {"method": "at+sam", "eps": 0.125, "rho": 0.4}, eps=0.1875),
+        Net("AT+SAM", mlp, {"method": "at+sam", "eps": 0.125, "rho": 0.2}, eps=0.1875),
         Net("input noise", mlp, {"method": "input_noise", "sigma": 0.4}),
         Net("input noise, l2", mlp, {"method": "input_noise", "sigma": 0.4}, "l2", 0.75),
         Net("weight noise", mlp, {"method": "weight_noise", "rho": 0.8}),

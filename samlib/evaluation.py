@@ -8,11 +8,11 @@ pass of its own.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from tqdm.auto import tqdm
 
 from samlib.ascent import Model, apgd_ascent, ascend, attack_mode
 from samlib.attacks import default_generator, one_for_each
-from samlib.balls import check_inside, make_ball, per_example, random_numbers
+from samlib.balls import check_inside, make_ball, per_example, project_pixels, random_numbers
 from samlib.batches import Batches, out_of_memory, predict
 from samlib.checks import check_choice, check_classifier_input, check_logits, check_number, check_radius
 from samlib.files import hash_tensors, load_whole, save_whole
 from samlib.losses import make_loss, margin
 from samlib.random_search import draw_proposals, moves_in, random_search
 from samlib.reports import Report, Row
-from samlib.unions import BUDGETS, PATIENCE, Attack
+from samlib.unions import BUDGETS, PATIENCE, RUGGED, Attack
 
 BLOCK = 16  # images whose random starts are drawn together
 
@@ -158,13 +158,13 @@ class _Evaluation:
         return any(attack.kind == "square" and row.broke > 0.01 * row.tried for attack, row in earlier)
 
     def pays(self, before: _Pass) -> bool:
-        """Whether the attack has not yet had enough runs without success."""
-        broke = [0] * before.run
-        for one in self.passes[: before.index]:
-            if one.attack == before.attack and one.run < before.run:
-                broke[one.run] += int((self.broken_by == one.index).sum())
-        quiet = next((i for i, number in enumerate(reversed(broke)) if number), before.run)
-        return quiet < (PATIENCE if any(broke) else 1) or before.run == 0
+        """Whether the network is rugged (see `Attack`), and this search has not been without success for long."""
+        broke = [self.passes[i] for i in self.broken_by.tolist() if i >= 0]
+        plain = next(i for i, attack in enumerate(self.attacks) if attack.while_it_pays)
+        late = [sum(one.attack == i for one in broke) / max(int(self.attacked.sum()), 1) for i in range(plain)]
+        rugged = not late or sum(late[3:]) > RUGGED or late[-1] > RUGGED / 10
+        last = max((one.run for one in broke if one.attack == before.attack and one.run < before.run), default=-1)
+        return rugged and before.run - last <= PATIENCE
 
     def needed(self, one: _Pass) -> bool:
         attack = self.attacks[one.attack]
@@ -230,7 +230,11 @@ class _Evaluation:
         else:
             how: Any = {"start": self._start(one, rows), "steps": attack.size, "loss": loss, "targets": targets}
             if attack.kind == "apgd":
-                x_adv = apgd_ascent(self.model, x, y, eps, self.norm, **how, stop=stop, any_class=True)
+                climb = partial(apgd_ascent, self.model, x, y, norm=self.norm, stop=stop, any_class=True)
+                if attack.detour:
+                    far = climb(attack.detour * eps, **how | {"steps": (attack.size + 1) // 2})
+                    how["start"] = project_pixels(make_ball(self.norm, eps), x, far)
+                x_adv = climb(eps, **how)
             else:
                 ball, step_size = make_ball(self.norm, eps), (attack.relative_step_size or 2.5 / attack.size) * eps
                 x_adv, _ = ascend(self.model, x, y, ball, **how, step_size=step_size, keep="best")
@@ -242,7 +246,7 @@ class _Evaluation:
 
     # -- what can be put away and taken up again
 
-    @functools.cached_property
+    @cached_property
     def identity(self) -> dict[str, str]:
         """What must agree for an evaluation to be the same, besides the model's answers. The batch size need not."""
         parameters = self.raw_model.parameters() if isinstance(self.raw_model, nn.Module) else ()

@@ -19,9 +19,9 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "pgd": Kind("PGD", "ce", 10, ("queries",)),
+    "pgd": Kind("PGD", "ce", 10, ("queries", "detour")),
     "apgd": Kind("APGD", "ce", 100, ("queries", "relative_step_size")),
-    "square": Kind("Square", "margin", 1000, ("relative_step_size", "targets")),
+    "square": Kind("Square", "margin", 1000, ("relative_step_size", "targets", "detour")),
 }
 
 
@@ -34,9 +34,12 @@ class Attack:
     takes it in pixels). With `targets` = k the attack is run k times, each time towards the next most likely wrong
     class. `if_masked`: run only if a gradient-free attack before it broke more than one in a hundred of the images
     that it tried, none of them broken by gradients: then gradients are no guide here.
-    `while_it_pays`: of up to `restarts` runs the second is taken only if the first broke an image, and from then on
-    until PATIENCE runs in a row break none. "apgd" starts on the ball's surface. Where "dlr" has too few classes (two;
-    three with targets) the margin is taken.
+    `while_it_pays`: a search of up to `restarts` runs, given up after PATIENCE runs in a row that break no image. It is
+    run on rugged networks only, whose gradients end in many places: the attacks before the searches, but for three,
+    broke more than a share RUGGED of the images, or the last of them a tenth of that. "apgd" starts on the ball's
+    surface; with a `detour` it first climbs, half as many steps, in a ball so many times as wide, and goes on from the
+    nearest point of its own: so it finds weak spots that no ascent inside the ball leads to. Where "dlr" has too few
+    classes (two; three with targets) the margin is taken.
     """
 
     loss: str | None = None
@@ -48,6 +51,7 @@ class Attack:
     if_masked: bool = False
     queries: int | None = None
     while_it_pays: bool = False
+    detour: float | None = None
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, KINDS)
@@ -55,8 +59,9 @@ class Attack:
         for name, low in (("steps", 1), ("queries", 1), ("restarts", 1), ("targets", 0)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_count(name, getattr(self, name), low))
-        if self.relative_step_size is not None:
-            check_number("relative_step_size", self.relative_step_size, open_low=True)
+        for name in ("relative_step_size", "detour"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), open_low=True)
         for name in KINDS[self.kind].refused:
             if getattr(self, name):
                 raise ValueError(f"{name} is {getattr(self, name)}, but kind {self.kind!r} takes none; leave it out.")
@@ -74,10 +79,11 @@ class Attack:
 
     def __str__(self) -> str:
         towards = f", {self.targets} targets" if self.targets else ""
+        detour = f", by a ball {self.detour:g} times as wide" if self.detour else ""
         up_to = "up to " if self.while_it_pays else ""
         again = f", {up_to}{self.restarts} runs" if self.restarts > 1 else ""
         unit = "queries" if self.kind == "square" else "steps"
-        return f"{KINDS[self.kind].name} {self.loss_name}{towards}, {self.size} {unit}{again}"
+        return f"{KINDS[self.kind].name} {self.loss_name}{towards}, {self.size} {unit}{detour}{again}"
 
 
 # Steps of eps / 4 are long enough for PGD to leave a bad region and, since the best iterate is kept, lose nothing: on
@@ -87,7 +93,8 @@ PGD_UNION = tuple(
     for loss, targets in (("ce", 0), ("margin", 0), ("margin", 3))
 )
 
-PATIENCE = 6  # runs without success after which an attack that has paid before is given up
+RUGGED = 1 / 40  # share of images that only later attacks break, above which a network counts as rugged
+PATIENCE = 4  # runs without success after which a search is given up
 
 BUDGETS: dict[str, tuple[Attack, ...]] = {
     "quick": (
@@ -97,14 +104,17 @@ BUDGETS: dict[str, tuple[Attack, ...]] = {
         Attack("margin", queries=100, kind="square"),
     ),
     "standard": (
-        Attack("margin", steps=40, kind="apgd"),
+        Attack("margin", steps=20, kind="apgd"),
         Attack("ce", steps=40, kind="apgd"),
+        Attack("dlr", steps=100, kind="apgd"),
         Attack("dlr", steps=20, targets=9, kind="apgd"),
-        Attack("margin", steps=100, targets=3, kind="apgd"),
-        # An honest network costs one run of each; a rugged one, whose gradients end in many places, is searched on.
-        Attack("margin", steps=20, targets=3, restarts=20, kind="apgd", while_it_pays=True),
-        Attack("dlr", steps=10, targets=3, restarts=20, kind="apgd", while_it_pays=True),
-        Attack("ce", steps=20, restarts=30, kind="apgd", while_it_pays=True),
+        Attack("margin", steps=10, targets=9, kind="apgd", detour=3),
+        # Nothing more is needed on most networks. A rugged one is searched from many starts.
+        Attack("margin", steps=10, targets=9, restarts=15, kind="apgd", detour=3, while_it_pays=True),
+        Attack("dlr", steps=20, targets=9, restarts=15, kind="apgd", detour=2, while_it_pays=True),
+        Attack("ce", steps=20, restarts=50, kind="apgd", while_it_pays=True),
+        Attack("margin", steps=20, restarts=50, kind="apgd", while_it_pays=True),
+        Attack("dlr", steps=20, restarts=50, kind="apgd", while_it_pays=True),
         Attack("margin", queries=300, kind="square"),
         Attack("margin", queries=5000, kind="square", if_masked=True),
     ),
