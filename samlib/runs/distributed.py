@@ -70,8 +70,12 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    yield Ranks(dist.get_rank(), count)
+    store, rank, count = next(dist.rendezvous("env://"))
+    # After a restart by torchrun the store may be the old one, with the addresses of processes that are gone.
+    store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count)
+    yield Ranks(rank, count)
     dist.destroy_process_group()  # after an error there may be nobody to part from
 
 
