@@ -43,6 +43,15 @@ FACTS = {
     "finds": "what a learner finds in it, one line for the tables of lessons",
 }
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
+QUESTIONS = "### Three questions"
+PARTS = [
+    "**After this lesson you can**",
+    "**You need**",
+    "Where it fails",
+    "What you learned",
+    QUESTIONS,
+    "### Sources",
+]
 
 SETUP = f"""\
 # @title Set-up: on Colab this installs samlib, and nothing else; where samlib is installed it does nothing.
@@ -67,7 +76,7 @@ def sources() -> list[Path]:
 
 
 def lacks(source: Path, root: Path = ROOT) -> list[str]:
-    """What a lesson does not have yet: facts in its header, a room in the package, an exercise, tests."""
+    """What a lesson does not have yet: facts in its header, a room in the package, tests, its parts."""
     notebook, room = jupytext.read(source, fmt="py:percent"), source.stem[3:]
     facts = notebook.metadata.get("samlib", {})
     missing = [f"`{name}` in its header, under samlib: {what}" for name, what in FACTS.items() if name not in facts]
@@ -79,6 +88,25 @@ def lacks(source: Path, root: Path = ROOT) -> list[str]:
     missing += [f"the file {path}: {what}" for path, what in files.items() if not (root / path).exists()]
     if not any("solution" in tags(cell) for cell in notebook.cells):
         missing.append(f"an exercise: a cell tagged `stub`, and one tagged `solution` and `exercise:{room}/NAME`")
+    return missing + lacking_parts(notebook.cells)
+
+
+def lacking_parts(cells: list[nbformat.NotebookNode]) -> list[str]:
+    """Which parts of a lesson's text are not there, or too few or too many."""
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    missing = [f"the part `{part}`" for part in PARTS if part.lower() not in text.lower()]
+    sections = re.findall(r"^## \d", text, re.MULTILINE)
+    exercises = re.findall(r"^### exercise.*", text, re.MULTILINE | re.IGNORECASE)
+    if not 3 <= len(sections) <= 5:
+        missing.append(f"three to five sections, `## 1 · Title`; it has {len(sections)}")
+    if not 2 <= len(exercises) <= 4:
+        missing.append(f"two to four exercises, `### Exercise 1 · Title (easy, 5 minutes)`; it has {len(exercises)}")
+    for line in exercises:
+        if not re.search(rf"\(({'|'.join(DIFFICULTY)}), .*minutes\)", line):
+            missing.append(f"difficulty and minutes, as in `### Exercise 1 · Title (easy, 5 minutes)`, in `{line}`")
+    whole = "\n".join(cell.source for cell in cells)
+    if (asked := whole.partition(QUESTIONS)[2].count(".ask()")) != 3:
+        missing.append(f"three cells with `lesson.NAME.ask()` after `{QUESTIONS}`; it has {asked}")
     return missing
 
 
@@ -217,7 +245,11 @@ def main() -> None:
     missing = [f"{source.name} lacks {lack}" for source in sources() for lack in lacks(source)]
     print(*missing, sep="\n", end="\n" if missing else "")
     stale = []
-    for path, content in everything().items():
+    try:
+        files = everything()
+    except ValueError as error:  # a header or a tag, to be mended where it says
+        sys.exit(str(error))
+    for path, content in files.items():
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue
         stale.append(path.relative_to(ROOT))

@@ -43,8 +43,18 @@ def test_every_lesson_has_a_room_with_exercises_and_questions_and_every_room_a_l
 @pytest.mark.parametrize(("place", "exercise"), EXERCISES.items(), ids=EXERCISES)
 def test_an_exercise_is_checked_in_its_lesson_under_its_own_name(place, exercise):
     room, name = place.split("/")
-    assert exercise.name.replace(" ", "_") == place
-    assert re.search(rf"\b{name}\.check\(", SOURCES[room].read_text(encoding="utf-8"))
+    assert exercise.name.replace(" ", "_") == place, (
+        f"`{name}` in {room}/exercises.py says that it is {exercise.name!r}"
+    )
+    source = SOURCES[room]
+    assert re.search(rf"\b{name}\.check\(", source.read_text(encoding="utf-8")), f"no {name}.check() in {source.name}"
+
+
+@pytest.mark.parametrize("place", QUESTIONS)
+def test_a_question_is_asked_in_its_lesson(place):
+    room, name = place.split("/")
+    source = SOURCES[room]
+    assert re.search(rf"\b{name}\.ask\(", source.read_text(encoding="utf-8")), f"no {name}.ask() in {source.name}"
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,23 +84,38 @@ def test_a_picture_and_an_error_in_its_place_bring_their_own_paper_along():
     assert contrast(words, style.PAPER) >= 4.5
 
 
+METHODS = (style.SAM, style.AT, style.NOISE)  # SGD's grey may also come from the edge of a letter
+METHOD, WORD = (0x12, 0xFE, 0x56), (0xFE, 0x12, 0xA9)  # colours that no figure has
+
+
+def colours(scene: Callable[[], widgets.Live]) -> set[tuple[int, ...]]:
+    picture = scene().picture.fig.pixels()
+    return set(map(tuple, np.unique(picture.reshape(-1, 3), axis=0).tolist()))
+
+
+def follows(scene: Callable[[], widgets.Live], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails unless a scene changes when the colours of methods, or those of words, change in style.py."""
+    old = {look: tuple(int(look.color[i : i + 2], 16) for i in (1, 3, 5)) for look in METHODS}
+    before = colours(scene)
+    used = [look for look in METHODS if old[look] in before]
+    words = {name for name, value in style.SETTINGS.items() if value in (style.INK, style.QUIET)}
+    with monkeypatch.context() as changed:
+        for look in METHODS:
+            changed.setattr(look, "color", "#{:02x}{:02x}{:02x}".format(*METHOD))
+        for name in ("INK", "QUIET"):
+            changed.setattr(style, name, "#{:02x}{:02x}{:02x}".format(*WORD))
+        for name in words:
+            changed.setitem(style.SETTINGS, name, style.INK)
+        after = colours(scene)
+    assert not {old[look] for look in used} & after
+    assert METHOD in after or not used
+    assert WORD in after, "no word in style's colours: make the axes inside `with style.look():`, or with `style.INK`"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", scenes())
 def test_every_figure_follows_when_a_colour_changes_once(scene, monkeypatch):
-    def colours() -> set[tuple[int, ...]]:
-        picture = scene().picture.fig.pixels()
-        return set(map(tuple, np.unique(picture.reshape(-1, 3), axis=0).tolist()))
-
-    looks = (style.SAM, style.AT, style.NOISE)  # SGD's grey may also come from the edge of a letter
-    old = {look: tuple(int(look.color[i : i + 2], 16) for i in (1, 3, 5)) for look in looks}
-    before = colours()
-    used = [look for look in looks if old[look] in before]
-    assert used, "a scene shows no method in its colour"
-    for look in looks:
-        monkeypatch.setattr(look, "color", "#12fe56")
-    after = colours()
-    assert not {old[look] for look in used} & after
-    assert (0x12, 0xFE, 0x56) in after
+    follows(scene, monkeypatch)
 
 
 def test_the_look_does_not_depend_on_the_learners_own_settings(monkeypatch):

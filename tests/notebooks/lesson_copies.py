@@ -39,6 +39,9 @@ def _heard(exercise, answer):
 
 
 Exercise.check = _heard"""
+HEARD = """\
+_wanted = {verdicts}
+assert _said == _wanted, f"the checks of the exercises said {{_said}}; tagged as solutions are {{_wanted}}\""""
 
 spec = importlib.util.spec_from_file_location("build_notebooks", ROOT / "notebooks" / "build.py")
 build = importlib.util.module_from_spec(spec)
@@ -51,13 +54,13 @@ VERDICTS = {"learner": ["not attempted"], "solved": ["correct"], "both": ["not a
 def tested_copy(source: Path, kind: str, *, swept: bool) -> nbformat.NotebookNode:
     """A lesson with its guard cells in their places, and at its end what it must have said, and the sweep.
 
-    `kind`: one of VERDICTS. `swept`: with the sweep; a browser moves the controls itself.
+    `kind`: one of VERDICTS. `swept`: every control is moved; else only looked at, since a browser moves them itself.
     """
     notebook = build.make(source, solved=kind != "learner", guarded=True)
     if kind == "both":
         answer_openly_first(notebook, source)
     verdicts = dict.fromkeys(build.solutions(source), VERDICTS[kind])
-    ends = [f"assert _said == {verdicts}, _said", *([SWEEP.read_text(encoding="utf-8")] if swept else [])]
+    ends = [HEARD.format(verdicts=verdicts), f"MOVE = {swept}\n{SWEEP.read_text(encoding='utf-8')}"]
     notebook.cells.insert(2, nbformat.v4.new_code_cell(LISTEN, id="listen"))
     notebook.cells += [nbformat.v4.new_code_cell(code, id=f"end-{i}") for i, code in enumerate(ends)]
     return notebook

@@ -1,5 +1,5 @@
-# Moves every control of a notebook and fails where a callback does. Run as the last cell of a notebook
-# (lesson_copies.py).
+# Moves every control of a notebook, and fails where a callback does, or where a label or an axis does not say what it
+# is. Run as the last cell (lesson_copies.py). With MOVE = False it looks only, since a browser moves the controls.
 import re
 
 import ipywidgets
@@ -35,31 +35,39 @@ def vague(label):
             return f"a label with {symbol} names its space or unit ({unit}): {label!r}"
 
 
-moved = 0
-for widget in all_widgets():
-    if isinstance(widget, Work):
-        widget.click_and_wait(100)
-        moved += 1
-    elif isinstance(widget, ipywidgets.ValueWidget) and not isinstance(
-        widget, (ipywidgets.HTML, ipywidgets.IntProgress)
-    ):
-        start = widget.value
-        for position in positions(widget):
-            widget.value = type(start)(position) if isinstance(start, (int, float)) else position
+def move():
+    """Move every control, press every button, and return how many positions that were."""
+    moved = 0
+    for widget in all_widgets():
+        if isinstance(widget, Work):
+            widget.click_and_wait(100)
             moved += 1
-        if start is not None:
-            widget.value = start
-for widget in all_widgets():
-    if isinstance(widget, ipywidgets.Button) and widget.description == "Commit" and not widget.disabled:
-        widget.click()
-        moved += 1
-broken = [widget.value for widget in all_widgets() if "samlib-error" in str(getattr(widget, "value", ""))]
-assert not broken, broken
-assert moved, "a lesson has controls"
+        elif isinstance(widget, ipywidgets.ValueWidget) and not isinstance(
+            widget, (ipywidgets.HTML, ipywidgets.IntProgress)
+        ):
+            start = widget.value
+            for position in positions(widget):
+                widget.value = type(start)(position) if isinstance(start, (int, float)) else position
+                moved += 1
+            if start is not None:
+                widget.value = start
+    for widget in all_widgets():
+        if isinstance(widget, ipywidgets.Button) and widget.description == "Commit" and not widget.disabled:
+            widget.click()
+            moved += 1
+    return moved
+
+
+if globals().get("MOVE", True):
+    moved = move()
+    broken = [widget.value for widget in all_widgets() if "samlib-error" in str(getattr(widget, "value", ""))]
+    assert not broken, broken
+    assert moved, "a lesson has controls"
+    print(f"moved every control, {moved} positions in all")
+
 choices = (ipywidgets.SelectionSlider, ipywidgets.ToggleButtons, ipywidgets.Dropdown)
 lacking = {complaint for w in all_widgets() if isinstance(w, choices) if (complaint := vague(w.description))}
 assert not lacking, "; ".join(sorted(lacking))
-print(f"moved every control, {moved} positions in all")
 
 
 def is_number(text):

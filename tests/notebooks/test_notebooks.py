@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,11 +91,46 @@ def test_all_that_a_new_lesson_lacks_is_named_at_once(tmp_path):
     source = tmp_path / "09_new.py"
     source.write_text("# ---\n# jupyter:\n#   samlib:\n#     title: New\n# ---\n\n# %%\n1 + 1\n")
     named = "\n".join(build.lacks(source, tmp_path))
-    for piece in ("minutes", "difficulty", "device", "finds", "lessons/new/__init__.py", "new/exercises.py"):
-        assert piece in named
-    assert "tests/course/test_new.py" in named
-    assert "exercise:new/NAME" in named
+    pieces = ["minutes", "difficulty", "device", "finds", "lessons/new/__init__.py", "new/exercises.py"]
+    pieces += ["tests/course/test_new.py", "exercise:new/NAME", *build.PARTS, "it has 0", "`lesson.NAME.ask()`"]
+    assert [piece for piece in pieces if piece not in named] == []
     assert "`title`" not in named
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lack"),
+    [
+        ("## 2 ·", "### 2 ·", "three to five sections, `## 1 · Title`; it has 2"),
+        ("### Exercise 2", "### Task 2", "two to four exercises, `### Exercise 1 · Title (easy, 5 minutes)`; it has 1"),
+        ("(easy, 5 minutes)", "(5 minutes)", "difficulty and minutes, as in"),
+        ("(easy, 5 minutes)", "(simple, 5 minutes)", "difficulty and minutes, as in"),
+        ("lesson.a.ask()", "", "three cells with `lesson.NAME.ask()` after `### Three questions`; it has 2"),
+        ("### Sources", "Sources", "the part `### Sources`"),
+    ],
+)
+def test_a_part_that_is_missing_is_named(old, new, lack):
+    parts = [
+        "## 1 · A\n## 2 · B\n## 3 · C",
+        "### Exercise 1 · D (easy, 5 minutes)",
+        "### Exercise 2 · E (hard, 9 minutes)",
+    ]
+    cells = [nbformat.v4.new_markdown_cell("\n".join([*parts, *build.PARTS, build.QUESTIONS]))]
+    cells += [nbformat.v4.new_code_cell(f"lesson.{name}.ask()") for name in "abc"]
+    assert build.lacking_parts(cells) == []
+    for cell in cells:
+        cell.source = cell.source.replace(old, new, 1)
+    assert [lack in said for said in build.lacking_parts(cells)] == [True]
+
+
+def test_what_a_header_lacks_is_said_in_lines_and_without_a_traceback(tmp_path):
+    (tmp_path / "notebooks" / "source").mkdir(parents=True)
+    for name in ("notebooks/build.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "notebooks" / "source" / "09_new.py").write_text(HEADER.replace("#     finds: nothing\n", ""))
+    run = subprocess.run([sys.executable, "notebooks/build.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "09_new.py lacks `finds` in its header" in run.stdout
+    assert run.stderr.splitlines() == ["09_new.py: the header's `samlib` part lacks finds"]
 
 
 def test_the_table_of_lessons_is_made_between_its_markers(tmp_path):
@@ -208,23 +244,6 @@ def test_guards_stay_in_their_places_in_the_tested_copies_and_reach_no_reader(so
         ]
 
 
-@each_lesson
-def test_a_lesson_has_its_parts(source):
-    text = "\n".join(cell.source for cell in written(source).cells if cell.cell_type == "markdown").lower()
-    parts = ["**after this lesson you can**", "**you need**", "where it fails", "what you learned", "three questions"]
-    sections = [line for line in text.splitlines() if line.startswith("## ") and line[3].isdigit()]
-    exercises = [line for line in text.splitlines() if line.startswith("### exercise")]
-    lacks = [f"the part {part!r}" for part in [*parts, "### sources"] if part not in text]
-    if not 3 <= len(sections) <= 5:
-        lacks.append(f"three to five sections `## 1 · Title`; it has {len(sections)}")
-    if not 2 <= len(exercises) <= 4:
-        lacks.append(f"two to four exercises; it has {len(exercises)}")
-    for line in exercises:
-        if "minutes)" not in line or not any(f"({difficulty}" in line for difficulty in build.DIFFICULTY):
-            lacks.append(f"difficulty and minutes, as in `### Exercise 1 · Title (easy, 5 minutes)`, in {line!r}")
-    assert not lacks, f"{source.stem} lacks " + "; ".join(lacks)
-
-
 def test_a_guard_cell_is_in_the_tested_copy_alone_and_keeps_its_place(tmp_path):
     source = tmp_path / "99_test.py"
     source.write_text(HEADER + '# %%\na = 1\n\n# %% tags=["guard"]\nassert a\n\n# %% tags=["teaches"]\nassert a == 1\n')
@@ -236,6 +255,7 @@ def test_a_guard_cell_is_in_the_tested_copy_alone_and_keeps_its_place(tmp_path):
 
 
 WIDGET = "from samlib.course import widgets; keep = widgets.{kind}({label!r}, [1, 2], 1)\n"
+AXES = "from samlib.course import style; keep = style.figure(2); keep.add_subplot().set_yticks([]); keep.pixels()\n"
 
 
 @pytest.mark.slow
@@ -247,6 +267,12 @@ WIDGET = "from samlib.course import widgets; keep = widgets.{kind}({label!r}, [1
         (WIDGET.format(kind="toggle", label="eps: size"), "a label with eps: names its space or unit"),
         (WIDGET.format(kind="dropdown", label="p"), "says what it moves, in four letters or more: 'p'"),
         ("", "a lesson has controls"),
+        (
+            "MOVE = False\n" + WIDGET.format(kind="toggle", label="eps: size"),
+            "a label with eps: names its space or unit",
+        ),
+        ("MOVE = False\n" + AXES, "x has numbers and no label"),
+        ("MOVE = False\n", None),
     ],
 )
 def test_the_sweep_names_the_rule_and_the_label_that_breaks_it(code, complaint):
