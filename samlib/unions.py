@@ -104,11 +104,11 @@ BUDGETS: dict[str, tuple[Attack, ...]] = {
         Attack("margin", queries=100, kind="square"),
     ),
     "standard": (
-        Attack("margin", steps=20, kind="apgd"),
+        Attack("margin", steps=100, kind="apgd"),
         Attack("ce", steps=40, kind="apgd"),
         Attack("dlr", steps=100, kind="apgd"),
         Attack("dlr", steps=20, targets=9, kind="apgd"),
-        Attack("margin", steps=10, targets=9, kind="apgd", detour=3),
+        Attack("margin", steps=20, targets=9, kind="apgd", detour=3),
         # Nothing more is needed on most networks. A rugged one is searched from many starts.
         Attack("margin", steps=10, targets=9, restarts=15, kind="apgd", detour=3, while_it_pays=True),
         Attack("dlr", steps=20, targets=9, restarts=15, kind="apgd", detour=2, while_it_pays=True),

@@ -312,6 +312,8 @@ def test_settings_of_pgd_that_are_none(model, device, arguments, error, message)
             r"relative_step_size is 1, but kind 'apgd'",
         ),
         (lambda m, x, y: Attack(queries=9), ValueError, r"queries is 9, but kind 'pgd' takes none"),
+        (lambda m, x, y: Attack(detour=2), ValueError, r"detour is 2, but kind 'pgd' takes none"),
+        (lambda m, x, y: Attack(kind="apgd", detour=0), ValueError, r"detour is 0; it must be a finite number"),
         (lambda m, x, y: Attack(steps=5, queries=9, kind="square"), ValueError, r"steps is 5 and queries is 9"),
         (lambda m, x, y: Attack(relative_step_size=0.0), ValueError, r"relative_step_size is 0.0"),
         (lambda m, x, y: Attack(loss="mse"), ValueError, r"loss is 'mse'"),
