@@ -19,11 +19,13 @@ from samlib.batches import default_batch_size
 from samlib.checks import check_choice, check_count, check_number
 from samlib.evaluation import BUDGETS, accuracy, robust_curve
 from samlib.files import hash_tensors, write_atomically
+from samlib.random_search import moves_in
 from samlib.runs.distributed import Ranks
 from samlib.runs.images import Images, as_pixels
 from samlib.runs.settings import as_number, as_text
 
 PAPER = "PGD-10"
+PAPER_STEPS = {"linf": 1 / 4, "l2": 1 / 8}  # the length of its steps, as a share of eps
 PROTOCOLS = (PAPER, *BUDGETS)
 EVALUATION, PARTS = "evaluation.json", "evaluation"
 # Images of a part, which is measured in one go and kept. It decides the attacks' random numbers, so it is the same on
@@ -46,6 +48,13 @@ class Measure:
     def __post_init__(self) -> None:
         check_choice("protocol", self.protocol, PROTOCOLS)
         check_choice("norm", self.norm, BALLS)
+        if self.protocol == PAPER and self.norm not in PAPER_STEPS:
+            raise ValueError(
+                f"norm is {self.norm!r}, for which the paper's protocol, {PAPER}, names no step; only for "
+                f"{', '.join(map(repr, PAPER_STEPS))}. Measure it by one of {', '.join(BUDGETS)}."
+            )
+        if any(attack.kind == "square" for attack in BUDGETS.get(self.protocol, ())):
+            moves_in(self.norm)
         for eps in self.radii:
             check_number("eps", eps, open_low=True)
         if not self.radii or list(self.radii) != sorted(set(self.radii)):
@@ -65,7 +74,7 @@ class Measure:
         return [round(share * len(x)) for share in shares]
 
     def _paper(self, model: nn.Module, x: Tensor, y: Tensor, eps: float, generator: torch.Generator) -> float:
-        step_size = eps / {"linf": 4, "l2": 8}[self.norm]
+        step_size = eps * PAPER_STEPS[self.norm]
         attacked = [
             pgd(model, *batch, eps, self.norm, steps=10, step_size=step_size, keep="last", generator=generator)
             for batch in zip(x.split(default_batch_size(x)), y.split(default_batch_size(x)), strict=True)

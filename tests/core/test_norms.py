@@ -48,7 +48,9 @@ class L1(Ball):
 
 @pytest.fixture
 def l1(monkeypatch):
+    """A ball and no moves, whatever the registries hold."""
     monkeypatch.setitem(balls.BALLS, "l1", L1)
+    monkeypatch.delitem(random_search.MOVES, "l1", raising=False)
     return typical_eps("l1")
 
 

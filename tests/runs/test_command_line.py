@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import samlib
+from samlib import balls, random_search
 from samlib.runs import measure
 from samlib.runs.command_line import main
 from samlib.runs.run import log_lines
@@ -274,6 +275,18 @@ def test_the_papers_protocol_is_ten_steps_of_a_quarter_of_eps(finished):
     found = measure.Measure("PGD-10", "l2", (0.5,)).count(model, x, y, 0)
     x_adv = samlib.pgd(model, x, y, 0.5, "l2", steps=10, step_size=0.5 / 8, keep="last")
     assert found == [round(len(x) * samlib.accuracy(model, x_adv, y))]
+
+
+def test_a_further_norm_that_a_protocol_does_not_know_is_refused_before_anything_is_trained(monkeypatch):
+    monkeypatch.setitem(balls.BALLS, "further", balls.L2)
+    with pytest.raises(
+        ValueError, match=r"norm is 'further', for which .*PGD-10, names no step; only for 'linf', 'l2'"
+    ):
+        measure.Measure("PGD-10", "further", (0.5,))
+    with pytest.raises(ValueError, match=r"norm is 'further', for which random search .*random_search\.MOVES"):
+        measure.Measure("standard", "further", (0.5,))
+    monkeypatch.setitem(random_search.MOVES, "further", random_search.MOVES["l2"])
+    assert measure.Measure("standard", "further", (0.5,)).names() == ["standard further 0.5"]
 
 
 @pytest.fixture
