@@ -125,7 +125,6 @@ def test_budgets_are_ordered_by_strength_and_cost(trained, digits, norm):
     assert 2 * passes[0] < passes[1]
 
 
-@pytest.mark.slow
 def runs_of(model, x, attack, **more):
     """What one attack leaves, and how often it looked at an image."""
     report = evaluate(model, x, torch.zeros(len(x), dtype=torch.long), 0.1, attacks=[replace(attack, **more)])
@@ -178,6 +177,7 @@ def test_a_detour_through_a_wider_ball_ends_in_the_true_one(trained, some, norm)
     assert detour == pytest.approx(straight, abs=0.03)
 
 
+@pytest.mark.slow
 def test_random_search_sees_through_quantised_pixels_and_then_gets_more_queries(trained, digits):
     x, y = digits[2][:60], digits[3][:60]
     model = masking.quantise_input(trained["sgd"], 9)
