@@ -2,7 +2,7 @@
 # make test          from nothing: everything that can be tested on this machine in some minutes, notebooks and browser included
 # make test-long     what takes longer: runs that are killed, both copies of every lesson by nbval, Colab's versions, the lowest versions
 # make quick         what takes a minute or so: linter, types, generated files, fast tests
-# make lesson L=03   one lesson: built, linted, its exercises, both its copies, its controls in a browser
+# make lesson L=03   one lesson: built, linter, types, its exercises, both its copies, its controls in a browser
 # make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
 # make address URL=https://github.com/you/samlib   points the course to your own repository
 # make results       train and attack again for the measured tables (some two hours on 2 cores)
@@ -58,6 +58,7 @@ lesson: dev
 	@test -n "$(LESSON)" || { echo "Which lesson? make lesson L=03 takes one of:" notebooks/source/[0-9]*.py; exit 2; }
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/python -m mypy
 	.venv/bin/python notebooks/build.py
 	$(PYTEST) tests/course tests/notebooks tests/browser -k "$(patsubst $(L)_%,%,$(LESSON))"
 	$(if $(BROWSER),,$(call nbval,.venv,both $(L)))

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from samlib.batches import out_of_memory
 from samlib.checks import check_choice, check_number
-from samlib.runs import making
+from samlib.runs import making, provenance
 from samlib.runs import options as given
 from samlib.runs.stopping import Terminated, minutes_left, terminable
 from samlib.runs.sweep import Job
@@ -180,6 +180,10 @@ def results(options: argparse.Namespace) -> None:
         return
     if options.write or (options.split, options.seed) != (None, None):
         raise ValueError("--split, --seed and --write go with --row; --seeds says how many runs a table has.")
+    if options.folder is None and not provenance.is_clean():
+        print(
+            "samlib is not as in its last commit, and no lesson takes a table made so: commit first.", file=sys.stderr
+        )
     for table in options.table or TABLES:
         path = making.make_table(table, options.seeds, options.workers, options.folder, options.other_sources)
         print("wrote", path)

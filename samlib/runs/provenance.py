@@ -19,17 +19,22 @@ PACKAGE = Path(__file__).parents[1]
 
 def describe(command: str) -> dict[str, Any]:
     """Command, commit, whether samlib stood as in it, hash of the sources, date, versions, hardware."""
-    changes = ask_git("status", "--porcelain", "--", ".", ":(exclude)course")
     return {
         "command": command,
         "commit": ask_git("rev-parse", "HEAD") or "unknown",
-        "clean": None if changes is None else not changes,
+        "clean": is_clean(),
         "sources": sources(),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("torch", "numpy", "scikit-learn")},
         "hardware": f"{platform.machine()}, {os.cpu_count()} cores, one thread for each run",
     }
+
+
+def is_clean() -> bool | None:
+    """Whether samlib, apart from the course, stands as in the last commit; None where git cannot say."""
+    changes = ask_git("status", "--porcelain", "--", ".", ":(exclude)course")
+    return None if changes is None else not changes
 
 
 def ask_git(*question: str) -> str | None:

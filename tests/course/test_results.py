@@ -26,7 +26,7 @@ def test_every_result_says_how_it_was_made(name):
     assert {"command", "commit", "date", "versions", "hardware", "protocol", "runs"} <= set(result)
     assert re.fullmatch(r"[0-9a-f]{40}", result["commit"])
     for session in result["sessions"].values() if name in REMADE else ():
-        assert session["clean"] is True
+        assert session["clean"] is True, "made from a tree with changes: commit, then make it again"
         assert re.fullmatch(r"[0-9a-f]{16}", session["sources"])
         assert re.fullmatch(r"[0-9a-f]{40}", session["commit"])
     for run in result["runs"] if name in REMADE else ():

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 import samlib.course.lessons as lessons
 from samlib.course import style, widgets
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG, Verdict
 from samlib.course.pictures import Label, Labels, axes
+from tests.course.scenes import draw
 
-COURSE = Path(lessons.__file__).parents[1]
+COURSE, ROOT = Path(lessons.__file__).parents[1], Path(__file__).parents[2]
 LITERAL = re.compile(r"""#[0-9a-fA-F]{6}\b|fontsize=[\d.]+(?! \*)|color=["'](?!none)[a-z]""")
 
 
@@ -98,24 +101,53 @@ def follows(scene: Callable[[], widgets.Live], monkeypatch: pytest.MonkeyPatch) 
     old = {look: tuple(int(look.color[i : i + 2], 16) for i in (1, 3, 5)) for look in METHODS}
     before = colours(scene)
     used = [look for look in METHODS if old[look] in before]
-    words = {name for name, value in style.SETTINGS.items() if value in (style.INK, style.QUIET)}
+    settings = [name for name, value in style.SETTINGS.items() if value in (style.INK, style.QUIET)]
     with monkeypatch.context() as changed:
         for look in METHODS:
             changed.setattr(look, "color", "#{:02x}{:02x}{:02x}".format(*METHOD))
         for name in ("INK", "QUIET"):
             changed.setattr(style, name, "#{:02x}{:02x}{:02x}".format(*WORD))
-        for name in words:
+        for name in settings:
             changed.setitem(style.SETTINGS, name, style.INK)
         after = colours(scene)
     assert not {old[look] for look in used} & after
     assert METHOD in after or not used
-    assert WORD in after, "no word in style's colours: make the axes inside `with style.look():`, or with `style.INK`"
+    assert WORD in after, "no word has a colour of style.py"
+    words = [text for text in scene().picture.fig.findobj(Text) if text.get_text() and text.get_visible()]
+    black = [text.get_text() for text in words if to_hex(text.get_color()) == "#000000"]
+    assert black == [], "words in matplotlib's own black: make figure and axes inside `with style.look():`"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", scenes())
 def test_every_figure_follows_when_a_colour_changes_once(scene, monkeypatch):
     follows(scene, monkeypatch)
+
+
+def guides_widget(**changed: str) -> Callable[[], widgets.Live]:
+    """The widget of CONTRIBUTING.md, with some of its words replaced."""
+    code = re.search(r"```python\n(def parabola.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    for old, new in changed.items():
+        assert old in code
+        code = code.replace(old, new)
+    space = {"np": np, "style": style, "widgets": widgets, "axes": axes}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), space)
+    return space["parabola"]
+
+
+def test_the_guides_widget_works_and_follows_with_a_methods_colour_or_without(monkeypatch):
+    for scene in (guides_widget(), guides_widget(**{"**style.SAM.marks()": '"o", color=style.INK'})):
+        follows(scene, monkeypatch)
+        assert draw(scene(), x=2) == "At x = 2 the parabola is 4."
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("**style.SAM.marks()", f'"s", color="{style.SAM.color}"'), ("with style.look():", "if True:")],
+)
+def test_a_figure_that_does_not_follow_is_found(monkeypatch, old, new):
+    with pytest.raises(AssertionError):
+        follows(guides_widget(**{old: new}), monkeypatch)
 
 
 def test_the_look_does_not_depend_on_the_learners_own_settings(monkeypatch):

@@ -197,6 +197,14 @@ def test_a_result_says_whether_the_tree_was_clean_and_which_code_made_it(package
     assert not reached & {"command_line.py", "toy.py", "making.py"}
 
 
+def test_that_the_tree_is_not_clean_is_said_before_hours_are_spent_on_a_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(making, "make_table", lambda *how: print("made"))
+    for clean, folder, words in ((True, [], 0), (False, ["--folder", str(tmp_path)], 0), (False, [], 1), (None, [], 1)):
+        monkeypatch.setattr(provenance, "is_clean", lambda clean=clean: clean)
+        main(["results", "methods", *folder])
+        assert capsys.readouterr().err.count("commit first") == words
+
+
 def test_a_row_can_be_made_again_alone_and_is_compared_with_what_is_stored(tiny, tmp_path, calls, capsys):
     path = making.make_table("tiny", folder=tmp_path)
     whole = path.read_text()
