@@ -109,7 +109,7 @@ class Lab:
 
     served: Path
     address: str
-    browser: Any
+    context: Any  # of the browser: one for all visits, so that JupyterLab's scripts are fetched and compiled once
 
     def visit(self, notebook: Path, pictures: Path) -> Report:
         """Open a notebook, run all its cells, and operate each control by keyboard, to both ends and in between.
@@ -117,7 +117,7 @@ class Lab:
         A screenshot of every cell that has controls is left in the folder `pictures`.
         """
         shutil.copy(notebook, self.served)  # a copy: JupyterLab saves what it shows, outputs included
-        page = self.browser.new_page(viewport={"width": 1280, "height": 1000}, device_scale_factor=2)
+        page = self.context.new_page()
         try:
             page.goto(self.address.format(notebook))
             page.wait_for_function(
@@ -145,7 +145,8 @@ def open_lab(scratch: Path) -> Iterator[Lab]:
     with jupyter_lab(served, scratch) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            yield Lab(served, address, browser)
+            context = browser.new_context(viewport={"width": 1280, "height": 1000}, device_scale_factor=2)
+            yield Lab(served, address, context)
         finally:
             browser.close()
 

@@ -36,7 +36,7 @@ def found(diagnosis):
     return {check.name for check in diagnosis.checks if check.verdict == "suspicious"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", HONEST)
 def test_no_honest_model_is_suspected(honest, digits, name, norm):

@@ -330,7 +330,7 @@ def test_each_example_may_have_its_own_eps(trained, digits, device):
 # ---- curves ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "norm"), list(zip(itertools.cycle(["at", "sgd"]), NORMS, strict=False)))
 def test_a_curve_starts_at_clean_accuracy_never_rises_and_agrees_with_single_evaluations(trained, digits, name, norm):
     x, y, model = digits[2][:200], digits[3][:200], trained[name]
@@ -392,7 +392,7 @@ def test_a_curve_of_a_model_without_gradients(trained, some):
         robust_curve(model, *some, radii)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_eight_radii_cost_at_most_four_times_one(trained, digits):
     """In passes, which no other process disturbs; the one is the middle of the eight."""
     x, y = digits[2][:200], digits[3][:200]

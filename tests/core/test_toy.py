@@ -240,7 +240,7 @@ def worst_in_ball(w, p, eta, d, rho, adaptive):
     return max(highest(phi) for phi in (hills if d > 1 else (np.zeros(1), np.full(1, math.pi))))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("definition", ["B", "D'"])
 def test_ball_definitions_are_the_least_worst_case(definition):
     unmoved = 0
@@ -432,7 +432,7 @@ def test_own_ball_optimum_gives_the_least_monte_carlo_error():
     assert error(best) < min(error(standard), error(2 * best - standard))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_logistic_loss_with_fixed_weights_has_no_slope_at_its_optimum():
     for p, eta, d, rho in SETTINGS:
         t, length, weight = logistic_grid(eta, d, rho)
@@ -445,7 +445,7 @@ def test_logistic_loss_with_fixed_weights_has_no_slope_at_its_optimum():
         assert between(slope, toy.sam_optimum(p, eta, d, rho, "J")), (p, eta, d, rho)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_free_logistic_loss_has_no_slope_at_its_optimum():
     for p, eta, d, rho in SETTINGS:
         ratio = toy.sam_optimum(p, eta, d, rho, "I") / math.sqrt(d)
@@ -533,7 +533,7 @@ def hills(loss, centre, d, rho):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whole_logistic_loss_meets_the_conditions_of_the_least_worst_case():
     # The loss is convex, and so is its worst case: at a minimum, and only there, the gradients at the worst points
     # balance.

@@ -424,7 +424,7 @@ def test_no_room_on_disk_is_an_os_error_that_leaves_the_last_checkpoint_whole(di
 # ---- speed -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sam_takes_at_most_two_and_a_half_times_as_long_as_sgd(digits, device):
     """60 epochs of the digits MLP on one thread; the best of three pairs, and on the CPU its own time."""
     clock, threads = time.process_time if device.type == "cpu" else time.perf_counter, torch.get_num_threads()

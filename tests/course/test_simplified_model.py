@@ -168,7 +168,7 @@ def test_batches_dilute_sam():
     assert 1.005 < ratio < 1.03  # at m = 1 it is 1.37
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("batch_size", "steps", "batches", "figure"),
     [(1, 1600, 2**16, 1.37), (4, 800, 2**14, 1.27), (16, 500, 2**12, 1.11), (4096, 100, 200, 1.004)],

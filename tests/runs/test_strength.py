@@ -14,15 +14,16 @@ from samlib.evaluation import evaluate, robust_mask
 from samlib.unions import BUDGETS, Attack
 
 ROOT = Path(__file__).parents[2]
-ESCAPED = {
-    "alpha 0, r 0.4, lr 0.3, split 2, seed 1, l2": pytest.mark.slow,
-    "alpha 0, r 0.4, lr 0.3, split 1, seed 0": pytest.mark.long,
-    "alpha 0, r 0.4, lr 0.3, split 0, seed 2": pytest.mark.long,
-    "alpha 0, r 0.4, lr 0.3, split 2, seed 9, weight decay 0, l2": pytest.mark.long,
-}
+ESCAPED = (
+    "alpha 0, r 0.4, lr 0.3, split 2, seed 1, l2",
+    "alpha 0, r 0.4, lr 0.3, split 1, seed 0",
+    "alpha 0, r 0.4, lr 0.3, split 0, seed 2",
+    "alpha 0, r 0.4, lr 0.3, split 2, seed 9, weight decay 0, l2",
+)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=mark) for n, mark in ESCAPED.items()])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ESCAPED)
 def test_a_network_that_once_escaped_does_so_no_more(name):
     """Beside torchattacks' APGD on cross-entropy and DLR, targeted APGD and FAB, 100 steps each: 2 images of 597."""
     pytest.importorskip("torchattacks")
@@ -36,9 +37,9 @@ def test_a_network_that_once_escaped_does_so_no_more(name):
     assert int(report.robust_mask.sum()) <= int(parts["FAB-T"].sum()) + 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_detour_finds_what_no_start_in_the_ball_does():
-    net = next(net for net in nets() if net.name == list(ESCAPED)[-1])
+    net = next(net for net in nets() if net.name == ESCAPED[-1])
     model, x, y = net.trained()
     attack = {"loss": "dlr", "steps": 20, "targets": 9, "kind": "apgd"}
     left = robust_mask(model, x, y, net.eps, net.norm, attacks=[Attack(**attack, restarts=6)])
