@@ -58,8 +58,8 @@ lesson: dev
 	@test -n "$(LESSON)" || { echo "Which lesson? make lesson L=03 takes one of:" notebooks/source/[0-9]*.py; exit 2; }
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/python -m mypy
 	.venv/bin/python notebooks/build.py
+	.venv/bin/python -m mypy
 	$(PYTEST) tests/course tests/notebooks tests/browser -k "$(patsubst $(L)_%,%,$(LESSON))"
 	$(if $(BROWSER),,$(call nbval,.venv,both $(L)))
 

@@ -53,6 +53,15 @@ null
 STANDS = (
     "e => e.ariaValueNow ?? e.selectedIndex ?? (e.type === 'radio' ? e.checked : e.classList.contains('mod-active'))"
 )
+# What went wrong in the cells, by the notebook itself: how an error is shown differs between versions of JupyterLab.
+OUTCOMES = """
+() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model).flatMap((model, i) => {
+  if (model.type !== 'code') return [];
+  const errors = model.outputs.toJSON().filter(output => output.output_type === 'error');
+  return errors.map(e => `in cell ${i}: ${e.ename}: ${e.evalue}`)
+    .concat(model.executionCount === null ? [`cell ${i} did not run`] : []);
+})
+"""
 # Where the labels of a widget end and its controls begin, in pixels from the left.
 COLUMNS = """
 () => [...document.querySelectorAll('.samlib-controls')].map(box =>
@@ -194,11 +203,10 @@ def jupyter_lab(root: Path, scratch: Path) -> Iterator[str]:
 
 
 def _errors(page) -> list[str]:
-    """Errors that stand in the notebook, from a cell or from a callback."""
-    found = page.locator(
-        "[data-mime-type='application/vnd.jupyter.error'], .samlib-error, .lm-Widget.jupyter-widgets-error"
-    )
-    return [f"error: {text.strip().splitlines()[-1]}" for text in found.all_inner_texts()]
+    """Errors of cells, and those that a callback has left in the page; a cell that did not run is one."""
+    found = page.evaluate(OUTCOMES)
+    left = page.locator(".samlib-error, .lm-Widget.jupyter-widgets-error").all_inner_texts()
+    return [f"error: {text.strip().splitlines()[-1]}" for text in found + left]
 
 
 def _ragged(page) -> list[str]:

@@ -64,8 +64,10 @@ PLANTED = {
 
 
 @pytest.mark.browser
-def test_the_harness_catches_an_error_at_one_value_a_dead_slider_and_a_slow_redraw_and_nothing_else(lab, tmp_path):
-    cells = [nbformat.v4.new_code_cell(CELL.format(fault=f, label=name).strip()) for name, f in PLANTED.items()]
+def test_the_harness_catches_errors_a_dead_slider_and_a_slow_redraw_and_nothing_else(lab, tmp_path):
+    codes = [CELL.format(fault=f, label=name).strip() for name, f in PLANTED.items()]
+    codes += ["import sys; print('no fault', file=sys.stderr)", "assert 1 > 2, 'a guard'", "'not reached'"]
+    cells = [nbformat.v4.new_code_cell(code) for code in codes]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     path = tmp_path / "root" / "planted.ipynb"
@@ -76,6 +78,8 @@ def test_the_harness_catches_an_error_at_one_value_a_dead_slider_and_a_slow_redr
         r"error: slider 'failing' in cell 1.*planted",
         "dead: slider 'dead' in cell 2",
         "slow: slider 'slow' in",
+        "error: in cell 5: AssertionError: a guard",
+        "error: cell 6 did not run",
     ):
         assert sum(bool(re.search(expected, fault, re.DOTALL)) for fault in faults) >= 1, (expected, faults)
-    assert not any("sound" in fault for fault in faults), faults
+    assert not any("sound" in fault or "no fault" in fault for fault in faults), faults
