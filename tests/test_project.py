@@ -226,7 +226,7 @@ def test_the_maps_hold_no_dead_link(page):
         assert ((ROOT / page).parent / link).exists(), link
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_core_is_tested_without_jupyter():
     """Its tests import nothing of the course, nor what only notebooks, figures and the browser need."""
 

@@ -261,7 +261,7 @@ def _identify(element, number: int) -> tuple[Control | None, list[str]]:
     return Control(number, "slider", what["label"]), [
         "End",
         "Home",
-        *["ArrowRight"] * min(round(what["positions"]) or 6, 6),
+        *["ArrowRight"] * min(round(what["positions"]) or 4, 4),
     ]
 
 

@@ -504,7 +504,7 @@ def test_more_of_apgd_or_square_never_ends_lower(trained, digits, norm, eps):
         assert robust(model, end, y).sum() < robust(model, x, y).sum()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["sgd", "sam", "at"])
 @pytest.mark.parametrize(("norm", "eps"), NORMS_AND_EPS)
 def test_apgd_is_no_weaker_than_pgd_at_equal_cost_and_square_is_weaker_than_both(trained, digits, name, norm, eps):

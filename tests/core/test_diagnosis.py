@@ -49,7 +49,7 @@ def test_no_honest_model_is_suspected(honest, digits, name, norm):
     assert {check.verdict for check in diagnosis.checks} == expected
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("fake", FAKES)
 @pytest.mark.parametrize("name", ["mlp sgd", "mlp at", "resnet sgd", "resnet at"])
 def test_every_fake_is_found_and_for_the_right_reason(honest, digits, name, fake):
