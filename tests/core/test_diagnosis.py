@@ -88,7 +88,7 @@ def test_a_diagnosis_is_the_same_where_gradients_are_switched_off(trained, digit
             assert str(samlib.diagnose(trained["at"], *digits[2:], 0.125, images=20)) == expected
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_network_of_adversarial_training_is_suspected_by_chance(device):
     for seed in range(6):
         *train, x, y = (part.to(device) for part in samlib.load_digits(seed))

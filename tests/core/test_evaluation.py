@@ -113,7 +113,7 @@ def test_the_recorded_benchmark_says_what_the_package_promises():
         assert row["seconds"] <= 4 * max(row["seconds alone"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("norm", NORMS)
 def test_budgets_are_ordered_by_strength_and_cost(trained, digits, norm):
     x, y, eps = digits[2][:300], digits[3][:300], typical_eps(norm)
@@ -177,7 +177,7 @@ def test_a_detour_through_a_wider_ball_ends_in_the_true_one(trained, some, norm)
     assert detour == pytest.approx(straight, abs=0.03)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_random_search_sees_through_quantised_pixels_and_then_gets_more_queries(trained, digits):
     x, y = digits[2][:60], digits[3][:60]
     model = masking.quantise_input(trained["sgd"], 9)
@@ -296,7 +296,7 @@ print((-evaluate(8) + evaluate(600)) / (4 * x.numel()))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_evaluation_needs_little_memory_beside_the_images(tmp_path):
     """What it has drawn or copied at any time: a batch's share, and not a copy of the data."""
     pytest.importorskip("resource")

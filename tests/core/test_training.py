@@ -80,7 +80,7 @@ def test_sgd_equals_a_loop_written_out(digits, device):
     assert torch.allclose(weights(model), weights(plain), atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("norm", NORMS)
 def test_adversarial_training_makes_robust(digits, device, norm):
     eps = typical_eps(norm)

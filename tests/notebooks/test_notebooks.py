@@ -258,7 +258,7 @@ WIDGET = "from samlib.course import widgets; keep = widgets.{kind}({label!r}, [1
 AXES = "from samlib.course import style; keep = style.figure(2); keep.add_subplot().set_yticks([]); keep.pixels()\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "complaint"),
     [
