@@ -37,12 +37,14 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["ur
 OURS = {"stub", "solution", "guard", "teaches"}  # tags for this program and the tests; no notebook holds them
 FACTS = {
     "title": "what stands above the lesson",
-    "minutes": "how long it takes",
+    "part": "core or elective",
+    "minutes": "how long it takes in class, without the exercises (notebooks/budget.py counts)",
     "difficulty": "easy, medium or hard",
     "device": "what it needs",
     "finds": "what a learner finds in it, one line for the tables of lessons",
 }
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
+EXERCISE = r"^### Exercise .*?(\d+) minutes"
 QUESTIONS = "### Three questions"
 PARTS = [
     "**After this lesson you can**",
@@ -120,6 +122,9 @@ def read(source: Path) -> nbformat.NotebookNode:
         raise ValueError(
             f"{source.name}: difficulty is {facts['difficulty']!r}; it must be one of {', '.join(DIFFICULTY)}"
         )
+    if facts["part"] not in ("core", "elective"):
+        raise ValueError(f"{source.name}: part is {facts['part']!r}; it must be core or elective")
+    facts["at_home"] = sum(int(n) for cell in notebook.cells for n in re.findall(EXERCISE, cell.source, re.MULTILINE))
     return notebook
 
 
@@ -137,7 +142,8 @@ def head(source: Path, facts: dict[str, Any], folder: str) -> list[nbformat.Note
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})
 
-{facts["minutes"]} minutes · difficulty {DIFFICULTY[facts["difficulty"]]} {facts["difficulty"]} · {facts["device"]}"""
+{facts["part"]} · {facts["minutes"]} minutes, and {facts["at_home"]} for the exercises · difficulty \
+{DIFFICULTY[facts["difficulty"]]} {facts["difficulty"]} · {facts["device"]}"""
     return [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_code_cell(SETUP)]
 
 
@@ -197,11 +203,12 @@ def finished(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def with_table(page: Path) -> str:
     """A page's text, with the table of lessons between its two markers made afresh."""
-    rows = ["| lesson | minutes | you find |", "| --- | --- | --- |"]
+    rows = ["| lesson | | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
     for source in sources():
         facts = read(source).metadata["samlib"]
         link = Path(os.path.relpath(NOTEBOOKS / f"{source.stem}.ipynb", page.parent)).as_posix()
-        rows.append(f"| [{source.stem[:2]} · {facts['title']}]({link}) | {facts['minutes']} | {facts['finds']} |")
+        lesson, minutes = f"[{source.stem[:2]} · {facts['title']}]({link})", f"{facts['minutes']} + {facts['at_home']}"
+        rows.append(f"| {lesson} | {facts['part']} | {minutes} | {facts['finds']} |")
     parts = re.split(r"(<!-- lessons[^>]*-->\n)(?s:.*?)(<!-- end of lessons -->)", page.read_text(encoding="utf-8"))
     if len(parts) != 4:
         raise ValueError(

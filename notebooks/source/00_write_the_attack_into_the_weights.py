@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: Write the attack into the weights
+#     part: core
 #     minutes: 40
 #     difficulty: easy
 #     device: a laptop is enough, no GPU, no download

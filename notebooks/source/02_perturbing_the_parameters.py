@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: Perturbing the parameters
+#     part: core
 #     minutes: 60
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download

@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: SAM alone
+#     part: core
 #     minutes: 65
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download

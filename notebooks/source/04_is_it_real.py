@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: Is it real?
+#     part: core
 #     minutes: 70
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download

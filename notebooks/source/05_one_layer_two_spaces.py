@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: One layer, two spaces
+#     part: core
 #     minutes: 50
 #     difficulty: hard
 #     device: a laptop is enough, no GPU, no download

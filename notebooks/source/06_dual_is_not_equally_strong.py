@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: Dual is not equally strong
+#     part: elective
 #     minutes: 45
 #     difficulty: hard
 #     device: a laptop is enough, no GPU, no download

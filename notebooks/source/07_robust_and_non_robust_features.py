@@ -6,6 +6,7 @@
 #     name: python3
 #   samlib:
 #     title: Robust and non-robust features
+#     part: elective
 #     minutes: 70
 #     difficulty: hard
 #     device: a laptop is enough, no GPU, no download

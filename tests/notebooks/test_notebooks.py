@@ -29,6 +29,7 @@ HEADER = """\
 # jupyter:
 #   samlib:
 #     title: T
+#     part: core
 #     minutes: 1
 #     difficulty: easy
 #     device: any
@@ -91,7 +92,7 @@ def test_all_that_a_new_lesson_lacks_is_named_at_once(tmp_path):
     source = tmp_path / "09_new.py"
     source.write_text("# ---\n# jupyter:\n#   samlib:\n#     title: New\n# ---\n\n# %%\n1 + 1\n")
     named = "\n".join(build.lacks(source, tmp_path))
-    pieces = ["minutes", "difficulty", "device", "finds", "lessons/new/__init__.py", "new/exercises.py"]
+    pieces = ["part", "minutes", "difficulty", "device", "finds", "lessons/new/__init__.py", "new/exercises.py"]
     pieces += ["tests/course/test_new.py", "exercise:new/NAME", *build.PARTS, "it has 0", "`lesson.NAME.ask()`"]
     assert [piece for piece in pieces if piece not in named] == []
     assert "`title`" not in named

@@ -1,0 +1,105 @@
+"""A lesson fits into its class and its evening at home, and speaks the field's language."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load(name):
+    """A program of the notebooks' folder, as a module."""
+    spec = importlib.util.spec_from_file_location(f"notebooks_{name}", ROOT / "notebooks" / f"{name}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
+    spec.loader.exec_module(module)
+    return module
+
+
+build, budget = load("build"), load("budget")
+each_lesson = pytest.mark.parametrize("source", build.sources(), ids=lambda path: path.stem)
+
+# Words of this course's own that lead to no literature; the field's terms say the same.
+PRIVATE = [
+    r"kick(s|ed)?",
+    r"climb(s|ed|ing)?",
+    r"stretch(es|ed|ing)?",
+    r"misread(s)?",
+    r"err(s|ed)?",
+    r"surviv(e|es|ed|or|ors)",
+    r"left standing",
+    r"look(s|ing)? again",
+    r"blind search",
+    r"dear ones",
+    r"loud(ly)?",
+    r"shout(s)?",
+    r"dilut(e|es|ed|ion)",
+    r"slices?",
+    r"aim(s|ed)?",
+    r"relatives of",
+]
+
+
+def private_words(text: str) -> list[str]:
+    """The course's own words in a text, code and formulas left out."""
+    plain = re.sub(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$", " ", text, flags=re.DOTALL)
+    return [found[0] for word in PRIVATE for found in re.finditer(rf"\b{word}\b", plain, re.IGNORECASE)]
+
+
+def cells(*texts):
+    """Markdown where a text begins with a letter or a mark; code where it begins with `>`."""
+    return [
+        nbformat.v4.new_code_cell(text[1:]) if text.startswith(">") else nbformat.v4.new_markdown_cell(text)
+        for text in texts
+    ]
+
+
+def test_words_widgets_questions_and_code_count_and_exercises_by_their_minutes():
+    lesson = cells(
+        "# one two three four",
+        ">lesson.bet.ask()",
+        ">a = 1\n\nlesson.moves(a)",
+        "five\n### Exercise 1 · Write it (easy, 7 minutes)\nwords at home",
+        ">def f(): ...",
+        ">lesson.f.check(f)",
+        "six\n<details>\n<summary>More</summary>\n</details>\nseven",
+        "### Sources\nA. Author",
+    )
+    counted = budget.count(lesson, {"moves"})
+    assert (counted.words, counted.widgets, counted.questions, counted.lines) == (8, 1, 1, 2)
+    assert counted.exercises == [7]
+    assert counted.home == 8 + 3 + 3 + 4
+    assert counted.in_class == pytest.approx(8 / 130 + 2 / 15 + 4 + 1)
+    assert counted.faults(stated=10) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"words": 130 * 46}, "50 minutes in class; at most 45"),
+        ({"words": 130 * 21}, "its header says 10 minutes; rounded up to five it takes 25"),
+        ({"exercises": [20, 30]}, "50 minutes of exercises; at most 45"),
+        ({"exercises": [4]}, "none under 5"),
+        ({"exercises": []}, "no exercise"),
+        ({"widgets": 0}, "no widget"),
+    ],
+)
+def test_what_is_over_a_limit_or_missing_is_named(change, fault):
+    usual = {"words": 130 * 5, "widgets": 1, "exercises": [10]}
+    assert budget.Budget(**usual).faults(stated=10) == []
+    assert any(fault in said for said in budget.Budget(**usual | change).faults(stated=10))
+
+
+def test_a_private_word_is_found_and_code_is_left_alone():
+    assert private_words("SAM's climb is long; `climb` and $climb$ are code") == ["climb"]
+    assert private_words("error, aimless, sliced, the climate") == []
+
+
+def test_widgets_are_found_by_what_they_return(tmp_path):
+    (tmp_path / "a.py").write_text("def moves() -> widgets.Live: ...\ndef still() -> HTML: ...\ndef f(): ...\n")
+    assert budget.widgets_of(tmp_path) == {"moves"}
