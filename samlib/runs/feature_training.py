@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samlib.checks import check_count, check_number
+from samlib.balls import make_ball
+from samlib.checks import check_choice, check_count, check_number
 from samlib.duality import dz_between, dz_by_sam_step, mlp_parts
 from samlib.training import Objective
 
@@ -44,6 +45,25 @@ def perturbation_of_batches(m: int, rho: float) -> FeaturePerturbation:
     return lambda weight, g, x: torch.cat(
         [dz_by_sam_step(g_, x_, rho) for g_, x_ in zip(g.split(m), x.split(m), strict=True)]
     )
+
+
+def perturbation_in_pixels(direction: str, norm: str, eps: float) -> FeaturePerturbation:
+    """Each example's pixels are moved by eps, in one step and without regard to [0, 1]; the features follow by W.
+
+    Along W^T g ("attack") this is the fast gradient step of the norm; along W^+ g ("sam") the pixels go where SAM's
+    ascent step in the first layer takes the features, made as long as the ball of the norm allows.
+
+    Raises:
+        TypeError, ValueError: direction is neither, norm is unknown, or eps is no number >= 0.
+    """
+    check_choice("direction", direction, ("attack", "sam"))
+    ball = make_ball(norm, check_number("eps", eps))
+
+    def perturbation(weight: Tensor, g: Tensor, x: Tensor) -> Tensor:
+        back = weight if direction == "attack" else torch.linalg.pinv(weight).T
+        return ball.eps * ball.steepest(g @ back) @ weight.T
+
+    return perturbation
 
 
 def perturbed_cross_entropy(perturbation: FeaturePerturbation) -> Objective:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from samlib.runs.trials import WEAK_TO_STRONG, Curves, Done, Job, Setting, Strengths
+from samlib.runs.trials import WEAK_TO_STRONG, Curves, Done, Job, Measure, Setting, Sharpness, Strengths
 from samlib.runs.tuning import Ladder, Plan, Search, Study, Tuning, by_clean, by_robust, tuned
 
 
@@ -16,7 +16,7 @@ class Group:
     """Some settings of a table: on which splits, with which seeds, and what is measured."""
 
     settings: Callable[[int, Path], list[Setting]]  # for a split; what was tuned is read from the folder
-    measure: Curves | Strengths
+    measure: Measure
     splits: tuple[int, ...]
     seeds: range
 
@@ -104,6 +104,21 @@ METHODS_TUNING = Study(
 )
 
 
+# SAM for the last quarter of the epochs: as many tries, on the same splits.
+LATE_TUNING = Study(
+    (
+        Search(
+            "SAM, last quarter",
+            {"method": "sam", "begin": 0.75},
+            {"rho": RHO, "lr": LR, "weight_decay": WEIGHT_DECAY},
+        ),
+    ),
+    METHODS_TUNING.plan,
+    METHODS_TUNING.measure,
+    METHODS_TUNING.criteria,
+)
+
+
 def common_methods(part: int, folder: Path) -> list[Setting]:
     """The methods at one learning rate and weight decay, and the referee's controls."""
     common = [Setting("SGD", {"method": "sgd"})]
@@ -122,6 +137,18 @@ def common_methods(part: int, folder: Path) -> list[Setting]:
 def tuned_methods(part: int, folder: Path) -> list[Setting]:
     """All methods as tuned on this split."""
     return tuned(folder, "tuning", part)
+
+
+def tuned_late(part: int, folder: Path) -> list[Setting]:
+    """SAM for the last quarter as tuned on this split; beside methods' "SAM, tuned" and "SGD, tuned"."""
+    return tuned(folder, "late_tuning", part)
+
+
+def sharpened(part: int, folder: Path) -> list[Setting]:
+    """SGD, SAM and AT of growing strength, whose sharpness is measured."""
+    sam = [Setting(f"SAM {rho:g}", {"method": "sam", "rho": rho}) for rho in (0.05, 0.1, 0.2, 0.4)]
+    at = [Setting(f"AT linf {eps:g}", {"method": "at", "eps": eps}) for eps in (0.03125, 0.0625, 0.125)]
+    return [Setting("SGD", {"method": "sgd"}), *sam, *at]
 
 
 def attacked(part: int, folder: Path) -> list[Setting]:
@@ -187,6 +214,28 @@ def layers_groups(net: str, measure: Curves, seeds: int) -> tuple[Group, Group]:
     )
 
 
+# ResNet: SAM's ascent step in the normalisation layers alone, tuned as the other choices of layers are.
+NORMS = ("bn", "group*.bn*")
+NORMS_TUNING = Study(
+    (
+        Search(
+            "ResNet norms",
+            {"method": "sam", "epochs": LAYERS["ResNet"][2], "perturb": list(NORMS)},
+            {"rho": Ladder(LENGTH, start=(0.1, 0.4)), "lr": LR},
+            "small_resnet",
+        ),
+    ),
+    LAYERS_TUNING[1].plan,
+    LAYERS_TUNING[1].measure,
+    LAYERS_TUNING[1].criteria,
+)
+
+
+def tuned_norms(part: int, folder: Path) -> list[Setting]:
+    """The normalisation layers alone as tuned on this split; beside the table layers."""
+    return tuned(folder, "norms_tuning", part)
+
+
 # ---- alpha: from SAM's ascent step in the first layer to the attack on the input -------------------------------------
 
 
@@ -227,6 +276,29 @@ def tuned_alpha(part: int, folder: Path) -> list[Setting]:
     return tuned(folder, "alpha_tuning", part)
 
 
+# ---- direction and ball: one step in the pixels, along SAM's direction or the attack's, in either norm ---------------
+
+
+def directions_study() -> Study:
+    """For each direction and norm the eps that suits it, with its learning rate."""
+    kinds = [
+        (f"{direction}, {norm}", {"method": "sgd", "perturbation": {"direction": direction, "norm": norm}}, norm)
+        for direction in ("sam", "attack")
+        for norm in ("l2", "linf")
+    ]
+    searches = tuple(
+        Search(name, training, {"perturbation.eps": EPS[norm], "lr": LR}, "mlp", PLAIN_MLP)
+        for name, training, norm in kinds
+    )
+    plan = Plan(15, survivors=(4, 2), reserve=3, extra=5)
+    return Study(searches, plan, Curves({"linf": (0.125,)}), {"robust": by_robust("linf 0.125")})
+
+
+def tuned_directions(part: int, folder: Path) -> list[Setting]:
+    """The four as tuned on this split; beside the table alpha."""
+    return tuned(folder, "directions_tuning", part)
+
+
 # ---- all tables ------------------------------------------------------------------------------------------------------
 
 FINE = Curves(
@@ -237,6 +309,9 @@ FINE = Curves(
 )
 COARSE = Curves({"linf": (0.0625, 0.125), "l2": (0.25, 0.5)})
 LINF = Curves({"linf": (0.0625, 0.125)})
+SHARPNESS = Sharpness(
+    Curves({"linf": (0.125,)}), absolute=(0.01, 0.05, 0.1, 0.2, 0.4), relative=(0.002, 0.01, 0.02, 0.05, 0.1)
+)
 LADDER_OF_ATTACKS = Strengths(0.125, "linf", WEAK_TO_STRONG)
 
 # In the order in which they are made: what is chosen by tuning comes after it.
@@ -259,4 +334,11 @@ TABLES: dict[str, Table | Tuning] = {
             Group(tuned_alpha, COARSE, THREE, fresh(3)),
         )
     ),
+    "sharpness": Table((Group(sharpened, SHARPNESS, (0,), range(5)),)),
+    "directions_tuning": Tuning((directions_study(),), splits=THREE),
+    "directions": Table((Group(tuned_directions, COARSE, THREE, fresh(3)),)),
+    "late_tuning": Tuning((LATE_TUNING,), splits=FIVE),
+    "late": Table((Group(tuned_late, LINF, FIVE, fresh(3)),)),
+    "norms_tuning": Tuning((NORMS_TUNING,), splits=THREE),
+    "norms": Table((Group(tuned_norms, Curves({"linf": (0.0625,)}), THREE, fresh(2)),)),
 }

@@ -18,9 +18,12 @@ from samlib.models import MODELS
 from samlib.runs.feature_training import (
     FeaturePerturbation,
     perturbation_along,
+    perturbation_in_pixels,
     perturbation_of_batches,
     perturbed_cross_entropy,
 )
+from samlib.runs.late_sam import train_late
+from samlib.sharpness import worst_case
 from samlib.training import train
 from samlib.unions import BUDGETS, PGD_UNION, Attack
 
@@ -45,7 +48,7 @@ class Curves:
     radii: dict[str, tuple[float, ...]]
     attacks: tuple[Attack, ...] = field(default_factory=lambda: BUDGETS["standard"])  # always a part of a job's key
 
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, training: object = None) -> dict[str, float]:
         measured = {}
         for norm, radii in self.radii.items():
             measured["clean"], *robust = robust_curve(model, x, y, [0.0, *radii], norm, attacks=self.attacks)
@@ -68,7 +71,7 @@ class Strengths:
     norm: str
     attacks: dict[str, tuple[Attack, ...]]
 
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> dict[str, float]:
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, training: object = None) -> dict[str, float]:
         one_step = accuracy(model, fgsm(model, x, y, self.eps, self.norm), y)
         return {"clean": accuracy(model, x, y), "FGSM": one_step} | {
             name: robust_accuracy(model, x, y, self.eps, self.norm, attacks=union)
@@ -97,6 +100,45 @@ WEAK_TO_STRONG = {
 
 
 @dataclass(frozen=True)
+class Sharpness:
+    """Clean and robust accuracy on the test images, and the worst-case sharpness on the training images.
+
+    At each radius, in units of the weights and relative to each layer's length; by `steps` steps of ascent in float64.
+    """
+
+    accuracies: Curves
+    absolute: tuple[float, ...]
+    relative: tuple[float, ...]
+    steps: int = 20
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, training: tuple[Tensor, Tensor]) -> dict[str, float]:
+        measured = self.accuracies(model, x, y, training)
+        x_train, y_train = training[0].double(), training[1]
+        model.double()  # of small rises float32 keeps too few digits
+        for relative, radii in ((None, self.absolute), ("layer", self.relative)):
+            for rho in radii:
+                rise = worst_case(model, x_train, y_train, rho, self.steps, relative=relative)
+                measured[self.name_of(relative, rho)] = rise
+        return measured
+
+    @staticmethod
+    def name_of(relative: str | None, rho: float) -> str:
+        """What a table calls the sharpness within rho."""
+        return f"sharpness {'absolute' if relative is None else 'relative'} {rho:g}"
+
+    def names(self) -> list[str]:
+        """What is measured."""
+        kinds = ((None, self.absolute), ("layer", self.relative))
+        return self.accuracies.names() + [self.name_of(kind, rho) for kind, radii in kinds for rho in radii]
+
+    def protocol(self) -> dict[str, Any]:
+        return {**self.accuracies.protocol(), "sharpness": f"training images, {self.steps} steps of ascent"}
+
+
+Measure = Curves | Strengths | Sharpness
+
+
+@dataclass(frozen=True)
 class Job:
     """One run: all that decides what comes out of it, but the sources.
 
@@ -106,7 +148,7 @@ class Job:
     setting: Setting
     split: int
     seed: int
-    measure: Curves | Strengths
+    measure: Measure
     validation: int = 0
 
     def key(self) -> str:
@@ -138,14 +180,15 @@ def run_job(job: Job) -> Row:
     model = MODELS[job.setting.model](**job.setting.architecture, seed=job.seed)
     row: Row = {"split": job.split, "seed": job.seed}
     try:
-        history = train(model, x, y, **arguments(job.setting.training), seed=job.seed, progress=False)
+        how = arguments(job.setting.training)
+        history = (train_late if "begin" in how else train)(model, x, y, **how, seed=job.seed, progress=False)
         if not all(bool(weights.isfinite().all()) for weights in model.parameters()):
             raise FloatingPointError("The weights are not finite after the last epoch.")
     except FloatingPointError as error:
         return row | {"diverged": str(error), "measured": dict.fromkeys(["training accuracy", *job.measure.names()], 0)}
-    measured = {"training accuracy": history["accuracy"][-1]} | job.measure(model, x_held_out, y_held_out)
+    measured = {"training accuracy": history["accuracy"][-1]} | job.measure(model, x_held_out, y_held_out, (x, y))
     seconds = round(sum(history["seconds"]), 3)
-    return row | {"seconds": seconds, "measured": {name: round(value, 5) for name, value in measured.items()}}
+    return row | {"seconds": seconds, "measured": {name: float(f"{value:.6g}") for name, value in measured.items()}}
 
 
 def arguments(training: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,5 +200,7 @@ def arguments(training: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_perturbation(**how: Any) -> FeaturePerturbation:
-    """A feature perturbation from its numbers: alpha and r, or m and rho."""
+    """A feature perturbation from its numbers: alpha and r; direction, norm and eps; or m and rho."""
+    if "direction" in how:
+        return perturbation_in_pixels(**how)
     return perturbation_along(**how) if "alpha" in how else perturbation_of_batches(**how)

@@ -280,7 +280,7 @@ def test_a_job_is_known_by_what_it_computes():
 def test_validation_images_are_training_images_set_aside(monkeypatch):
     seen = []
     monkeypatch.setattr(trials, "train", lambda model, x, y, **how: {"accuracy": [1.0], "seconds": [1.0]})
-    monkeypatch.setattr(trials.Curves, "__call__", lambda self, model, x, y: seen.append(x) or {"clean": 1.0})
+    monkeypatch.setattr(trials.Curves, "__call__", lambda self, model, x, y, training: seen.append(x) or {"clean": 1.0})
     for validation in (200, 0):
         trials.run_job(Job(Setting("plain"), 3, 0, CHEAP, validation))
     x, _, x_test, _ = trials.load_digits(seed=3)
