@@ -89,13 +89,14 @@ class Exercise:
     Args:
         name: under which its solution is kept, such as "sam_alone/gain": the lesson's room and a word.
         judge: answer -> None if it is correct, else why it is not, said to the learner.
-        praise: what is said to a correct answer: what it shows, not just that it is right.
+        praise: what is said to a correct answer: what it shows, not just that it is right. A text, or a function of the
+            answer.
         hints: from gentle to plain; asking again gives the next.
     """
 
     name: str
     judge: Judge
-    praise: str
+    praise: str | Callable[[Any], str]
     hints: Sequence[str]
     _asked: list[int] = field(default_factory=lambda: [0], init=False, repr=False, compare=False)
 
@@ -112,7 +113,9 @@ class Exercise:
             return Verdict(
                 WRONG, f"Your answer raised {type(error).__name__}: {error} (in {line.name}, line {line.lineno})."
             )
-        return Verdict(CORRECT, self.praise) if complaint is None else Verdict(WRONG, complaint)
+        if complaint is not None:
+            return Verdict(WRONG, complaint)
+        return Verdict(CORRECT, self.praise if isinstance(self.praise, str) else self.praise(answer))
 
     def hint(self) -> Note:
         """The next hint; the last one is repeated."""

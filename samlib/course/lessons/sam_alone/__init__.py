@@ -4,13 +4,14 @@ from samlib.course.lessons.sam_alone.exercises import (
     bet_on_the_gain,
     bet_on_the_layers,
     bet_on_the_loss,
-    cost,
     gain,
     layers,
     recall_noise,
     recall_report,
     recall_units,
+    step,
 )
+from samlib.course.lessons.sam_alone.preregistered import commit
 from samlib.course.lessons.sam_alone.scenes import (
     RADII,
     clean_against_robust,
@@ -26,7 +27,7 @@ __all__ = [
     "bet_on_the_layers",
     "bet_on_the_loss",
     "clean_against_robust",
-    "cost",
+    "commit",
     "gain",
     "gain_by_layers",
     "layers",
@@ -35,5 +36,6 @@ __all__ = [
     "recall_report",
     "recall_units",
     "robust_curves",
+    "step",
     "table",
 ]

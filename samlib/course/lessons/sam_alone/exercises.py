@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from samlib.course.exercise import Exercise, Question, attempted
+from samlib.course.lessons.sam_alone.four_trainers import judge_step
+from samlib.course.lessons.sam_alone.preregistered import judge_layers, praise_layers
 
 
 def _judge_gain(gain: Callable[[Tensor, Tensor], Any]) -> str | None:
@@ -76,104 +78,24 @@ gain = Exercise(
     ],
 )
 
-COST = {"SGD": 3, "SAM": 6, "first-layer SAM": 5, "AT with 7 steps": 17}
-
-
-def _judge_cost(cost: Mapping[str, Any]) -> str | None:
-    if not isinstance(cost, Mapping) or set(cost) != set(COST):
-        return f"cost must be a dict with the keys {', '.join(map(repr, COST))}."
-    if all(value is ... for value in cost.values()):
-        attempted(None)
-    for name, value in cost.items():
-        if value is ...:
-            return f"{name} is still open."
-        if isinstance(value, (str, bool)) or value is None:
-            return f"{name}: give a number, not {value!r}."
-        said = float(value)
-        if math.isclose(said, COST[name]):
-            continue
-        if name == "AT with 7 steps" and said in (7 * 3 + 3, 8 * 3):
-            return (
-                "AT: an attack needs the gradient of the input only, not of the weights: a step of it costs 2, not 3."
-            )
-        if name == "AT with 7 steps" and said == 14:
-            return "AT: the seven attack steps cost that; the training step on the attacked images comes on top."
-        if name == "first-layer SAM" and said in (6, 4):
-            return (
-                "First-layer SAM: in the first pass the gradient must travel back through every layer to reach the "
-                "first, but no later layer needs its own weight gradient. The second pass is a full one."
-            )
-        if name == "SGD" and said in (1, 2):
-            return "SGD: forward 1; backward 2, once through the features and once for the weights."
-        return f"{name}: {value} is not it. Count the passes of one step, forward and backward apart."
-    return None
-
-
-cost = Exercise(
-    "sam_alone/cost",
-    _judge_cost,
-    "SAM costs twice SGD, AT with seven steps almost six times. First-layer SAM saves one unit in six.",
+step = Exercise(
+    "sam_alone/four trainers",
+    judge_step,
+    "Four ways to train, and two questions: at which images is the gradient taken, and at which weights? The balls are "
+    "the same objects in both spaces.",
     [
-        "Forward through all layers: 1. Backward through the features: 1. Weight gradients of all layers: 1.",
-        "SAM is two full passes, forward and backward. An attack step is one forward pass and one backward "
-        "through the features.",
-        "First-layer SAM: the first pass needs forward and features, 2, and hardly any weight gradient; the "
-        "second is full, 3.",
+        "With no ball it is a plain step: zero_grad, loss, backward, optimizer.step().",
+        "Pixels: the gradient of the loss in x, then x + ball_x.eps * ball_x.steepest(gradient), clamped to [0, 1]. "
+        "Weights: all of them as one vector, parameters_to_vector, a batch of one for the ball: gradient[None].",
+        "The order: x attacked; w noted; the gradient in w on those images; w moved; zero_grad, loss, backward; w put "
+        "back with vector_to_parameters; optimizer.step().",
     ],
 )
 
-
-def _judge_layers(answer: Mapping[str, Any]) -> str | None:
-    keys = {"prediction", "measured"}
-    if not isinstance(answer, Mapping) or set(answer) != keys:
-        return "Give a dict with the keys 'prediction' and 'measured'."
-    measured = answer["measured"]
-    if answer["prediction"] is ... or measured is ...:
-        attempted(None)
-    if isinstance(measured, Mapping) and any(values is ... for values in measured.values()):
-        attempted(None)
-    names = ("all", "first", "rest")
-    if answer["prediction"] not in names:
-        return (
-            f"The prediction is {answer['prediction']!r}; it must be one of {', '.join(map(repr, names))}: "
-            "what SAM perturbs."
-        )
-    wanted = {"SGD", *names}
-    if not isinstance(measured, Mapping) or set(measured) != wanted:
-        return (
-            "measured must be a dict with the keys 'SGD', 'all', 'first', 'rest', each with a list of three "
-            "robust accuracies."
-        )
-    for name, values in measured.items():
-        if not isinstance(values, (list, tuple, Tensor)):
-            return f"{name!r} is {values!r}; it must be a list with the robust accuracy of each of three runs."
-        values = [float(value) for value in values]
-        if len(values) < 3:
-            return f"{name!r} has {len(values)} run(s); one seed shows nothing, take three."
-        if not all(0 <= value <= 1 for value in values):
-            return f"{name!r} holds {values}; robust accuracies are fractions in [0, 1]."
-        if len(set(values)) == 1:
-            return f"All runs of {name!r} gave {values[0]}: did each get a seed of its own?"
-    mean = {name: sum(map(float, values)) / len(values) for name, values in measured.items()}
-    if mean["all"] <= mean["SGD"]:
-        return (
-            "SAM on all layers came out no better than SGD. Check rho = 0.4, eps = 0.125, and that both are "
-            "measured on the test images."
-        )
-    if mean["rest"] - mean["first"] > 0.03:
-        return (
-            f"Here the rest came out {100 * (mean['rest'] - mean['first']):.0f} points better than the first "
-            "layer. If that surprises you too, check which names you gave to perturb."
-        )
-    return None
-
-
 layers = Exercise(
     "sam_alone/layers",
-    _judge_layers,
-    "You named your bet before you saw the answer, and three seeds each. Compare it with your means; where "
-    "two differ by no more than your seeds do, three runs cannot tell them apart. The picture below has five seeds "
-    "on each of two splits.",
+    judge_layers,
+    praise_layers,
     [
         "samlib.train has an argument perturb: perturb=['fc1'] lets SAM perturb the first layer alone.",
         "Make a fresh samlib.mlp(..., seed=seed) for every run and hand the same seed to train.",

@@ -18,6 +18,11 @@ from samlib.course.results import Result
 RADII = (0.0, 0.0625, 0.125, 0.1875, 0.25)  # l_inf
 LEVELS = (0, 2, 4, 5, 6)  # which of the measured radii have a tick and a digit, in both norms
 RHO = (0.05, 0.1, 0.2, 0.4, 0.8)
+LAYERS = {  # what SAM's ascent step perturbs: its name at the control, and the layers' names
+    "all": ("all layers", ["fc1", "fc2", "fc3"]),
+    "first": ("the first layer", ["fc1"]),
+    "rest": ("the others", ["fc2", "fc3"]),
+}
 OTHERS = {  # setting: (its name at the curve, what it does)
     "AT linf 0.125": ("AT", "trained on attacks\nwithin l_inf 0.125"),
     "AT l2 0.5": ("AT", "trained on attacks\nwithin l_2 0.5"),
@@ -123,11 +128,13 @@ def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Wo
     with style.look():
         picture = Race(style.figure(3.1), RADII, epochs=60)
 
-    def work(report: Callable[[str], None], rho: float, seed: int) -> str:
+    def work(report: Callable[[str], None], rho: float, layers: str, seed: int) -> str:
         """Train and attack one after the other; what earlier presses found stays in the picture."""
-        picture.start(f"rho {rho:g}, seed {seed}")
+        said = f"rho {rho:g}" + ("" if layers == "all" else f" in {LAYERS[layers][0]}")
+        picture.start(f"{said}, seed {seed}")
         found: dict[str, list[float]] = {}
-        for name, method in (("SGD", {"method": "sgd"}), ("SAM", {"method": "sam", "rho": rho})):
+        sam = {"method": "sam", "rho": rho} | ({} if layers == "all" else {"perturb": LAYERS[layers][1]})
+        for name, method in (("SGD", {"method": "sgd"}), ("SAM", sam)):
 
             def on_epoch(history: dict[str, list[float]], name: str = name) -> None:
                 losses = history["loss"]
@@ -137,12 +144,15 @@ def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Wo
 
             found[name] = [100 * value for value in train_and_attack(data, method, seed, on_epoch)]
             picture.show_robust(name, found[name])
-        sgd, sam = found["SGD"][2], found["SAM"][2]
-        picture.show_gap(2, lead(sgd, sam))
-        return f"Robust accuracy at linf 0.125: SGD {sgd:.0f} %, SAM with rho {rho:g} {sam:.0f} %."
+        at_sgd, at_sam = found["SGD"][2], found["SAM"][2]
+        picture.show_gap(2, lead(at_sgd, at_sam))
+        return f"Robust accuracy at linf 0.125: SGD {at_sgd:.0f} %, SAM with {said} {at_sam:.0f} %."
 
     controls = {
-        "rho": widgets.choice_slider("rho: radius in weight space", [0.05, 0.1, 0.2, 0.4], 0.4),
+        "rho": widgets.choice_slider("rho: radius in weight space", RHO, 0.4),
+        "layers": widgets.toggle(
+            "SAM's ascent step is in", [(said, name) for name, (said, _) in LAYERS.items()], "all"
+        ),
         "seed": widgets.choice_slider("seed of weights and batches", range(5), 0),
     }
     return widgets.Work("Train both networks", 12, work, picture.fig, controls)
