@@ -31,7 +31,9 @@ fi
 unfinished=$venv/unfinished
 if [ -e "$unfinished" ]; then
     other=$(cat "$unfinished")
-    if { ps -p "$other" -o args= || tr '\0' ' ' <"/proc/$other/cmdline"; } 2>/dev/null | grep -q setup.sh; then
+    goes_on() { { ps -p "$other" -o args= || tr '\0' ' ' <"/proc/$other/cmdline"; } 2>/dev/null | grep -q setup.sh; }
+    # one that was killed a moment ago may still be at its last write
+    if goes_on && sleep 3 && goes_on; then
         fail "another setup (process $other) is installing into $venv right now; wait until it is done."
     fi
     say "The last install into $venv was interrupted; beginning again."
