@@ -8,7 +8,12 @@ import torch.nn.functional as F
 from torch import nn
 
 import samlib
-from samlib.runs.feature_training import perturbation_along, perturbation_of_batches, perturbed_cross_entropy
+from samlib.runs.feature_training import (
+    perturbation_along,
+    perturbation_in_pixels,
+    perturbation_of_batches,
+    perturbed_cross_entropy,
+)
 
 
 @pytest.fixture
@@ -91,3 +96,22 @@ def test_bad_perturbations_are_told():
         perturbed_cross_entropy(perturbation_along(0.0, 0.1))(
             samlib.small_resnet(), torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
         )
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_one_step_in_the_pixels_is_as_long_as_its_ball_and_goes_sams_way_or_the_attacks(norm):
+    generator = torch.Generator().manual_seed(0)
+    weight, g, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((4, 7), (5, 4), (5, 7)))
+    for direction, along in (("attack", g @ weight), ("sam", g @ torch.linalg.pinv(weight).T)):
+        dz = perturbation_in_pixels(direction, norm, 0.3)(weight, g, x)
+        step = along.sign() if norm == "linf" else F.normalize(along, dim=1)
+        assert torch.allclose(dz, 0.3 * step @ weight.T)
+    if norm == "l2":  # SAM's direction in the pixels gives SAM's direction in the features
+        assert torch.allclose(F.normalize(dz, dim=1), F.normalize(g, dim=1))
+
+
+def test_a_direction_or_a_norm_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="'attack', 'sam'"):
+        perturbation_in_pixels("sideways", "l2", 0.3)
+    with pytest.raises(ValueError, match="norm is 'l3'"):
+        perturbation_in_pixels("sam", "l3", 0.3)

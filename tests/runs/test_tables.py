@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -16,7 +17,8 @@ from samlib.runs import making, provenance, trials
 from samlib.runs.command_line import main
 from samlib.runs.kept import Kept
 from samlib.runs.tables import TABLES, Group, Table
-from samlib.runs.trials import Curves, Job, Setting, Strengths
+from samlib.runs.trials import Curves, Job, Setting, Sharpness, Strengths
+from samlib.sharpness import worst_case
 from samlib.unions import Attack
 
 CHEAP = Curves({"linf": (0.05, 0.1)}, (Attack("margin", steps=5),))
@@ -312,3 +314,20 @@ def test_a_table_that_does_not_exist_is_told():
         making.make_table("layers", seeds=0)
     with pytest.raises(ValueError, match="a table of tuning has its own numbers"):
         making.make_table("layers_tuning", seeds=2)
+
+
+@pytest.mark.slow
+def test_sharpness_is_measured_on_the_training_images_beside_the_accuracies_on_the_others(digits, trained):
+    x, y, x_test, y_test = (part[:100] for part in digits)
+    measure = Sharpness(CHEAP, absolute=(0.1, 0.4), relative=(0.05,), steps=3)
+    model = copy.deepcopy(trained["sgd"])
+    found = measure(model, x_test, y_test, (x, y))
+    assert list(found) == measure.names()
+    assert found.items() >= CHEAP(trained["sgd"], x_test, y_test).items()
+    sharper = copy.deepcopy(trained["sgd"]).double()
+    for name, rho, relative in (
+        ("absolute 0.1", 0.1, None),
+        ("absolute 0.4", 0.4, None),
+        ("relative 0.05", 0.05, "layer"),
+    ):
+        assert found[f"sharpness {name}"] == worst_case(sharper, x.double(), y, rho, 3, relative=relative)
