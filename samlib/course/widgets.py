@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from PIL import Image
 
 from samlib.course import style
 from samlib.course.style import Canvas
+
+CONTROLS, STATES = 4, 200  # the most that a widget may have
 
 
 def png(fig: Canvas) -> bytes:
@@ -112,8 +115,17 @@ def live(fig: Canvas, draw: Callable[..., str], controls: Mapping[str, ipywidget
     Args:
         fig: made once; `draw` sets the data of its artists.
         draw: is called with the value of each control under its name, and returns what the picture now shows, in words.
-        controls: at most four.
+        controls: at most four, with at most 200 states together: a page without a kernel holds a picture of each.
+
+    Raises:
+        ValueError: there are more.
     """
+    states = math.prod(len(choices(control)) for control in controls.values())
+    if len(controls) > CONTROLS or states > STATES:
+        raise ValueError(
+            f"controls are {len(controls)} with {states} states ({', '.join(controls)}); at most {CONTROLS} with "
+            f"{STATES} are allowed: leave values out, or a control."
+        )
     return Live(fig, draw, controls)
 
 

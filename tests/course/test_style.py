@@ -220,3 +220,17 @@ def test_states_hand_out_every_picture_with_its_text_and_leave_the_controls_alon
     assert states[0][2] == "The values are 1 and x."
     assert scene.picture.value == shown
     assert "The values are 3 and x." in scene.still(a=3, b="x").data
+
+
+@pytest.mark.parametrize(
+    ("counts", "fault"), [((2, 2, 2, 2, 2), "5 with 32 states"), ((21, 10), "2 with 210 states"), ((20, 10), None)]
+)
+def test_a_widget_with_too_many_controls_or_states_is_refused(counts, fault):
+    controls = {name: widgets.choice_slider("a value", range(n), 0) for name, n in zip("abcde", counts, strict=False)}
+    if fault is None:
+        assert len(list(controls)) == len(
+            widgets.live(style.figure(1), lambda **_: "some words here", controls).controls
+        )
+        return
+    with pytest.raises(ValueError, match=fault):
+        widgets.live(style.figure(1), lambda **_: "some words here", controls)
