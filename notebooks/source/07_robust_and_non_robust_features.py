@@ -7,7 +7,7 @@
 #   samlib:
 #     title: Robust and non-robust features
 #     part: elective
-#     minutes: 70
+#     minutes: 45
 #     difficulty: hard
 #     device: a laptop is enough, no GPU, no download
 #     finds: >-
@@ -18,37 +18,48 @@
 # %% [markdown]
 # **After this lesson you can**
 #
-# - say why standard training leans on features that an attacker can move, and how far adversarial training turns away
-#   from them;
-# - derive where SAM goes in the same model, and why the answer depends on *what exactly is perturbed, and for whom*;
-# - tell a statement of a paper that was derived from one that is only reported;
-# - name a case in which the flattest classifier is *less* robust.
+# - derive the best classifier of a small world, and say why it leans on features that an attacker can move;
+# - derive where AT and SAM move it, and why SAM's answer depends on *what is perturbed, and for whom*;
+# - say why a small move is nearly free;
+# - tell a theorem that was derived from one that is reported.
 #
-# **You need** the normal distribution, derivatives and logarithms; what SAM and an attack are (lesson 03, or 01 and
-# 02). This lesson is optional: the others do without it. Proofs are short, and each has a longer version behind a
-# triangle: click it.
+# **You need** the normal distribution, derivatives, logarithms, and what SAM and an attack are (lessons 01 and 02).
 
 # %% [markdown]
-# ## 1 · Two kinds of features
+# ## 1 · The best classifier leans on weak features
 #
-# So far: networks, digits, measurements. Now a world so small that everything in it can be computed, made for one
-# question: *why* should a perturbation of the weights have anything to do with one of the input?
+# So far: networks, digits, measurements. Now a world so small that everything in it can be derived. It has no network,
+# only a linear classifier.
 #
-# An example has a label $y$, which is $-1$ or $+1$, and $d + 1$ features.
+# An example has a label $y$, $-1$ or $+1$ equally often, and $d + 1$ features.
 #
-# - $x_1$ is the **robust** feature: it equals $y$ with probability $p$, say 0.95, and $-y$ else. No small change of the
-#   input turns $+1$ into $-1$, so that the attacker leaves it alone.
-# - $x_2, \dots, x_{d+1}$ are the **non-robust** ones, **weak** for short: each is drawn from a normal distribution with
-#   mean $\eta\,y$ and standard deviation 1. With $\eta = 0.2$, one of them has the sign of $y$ in 58 cases of 100.
-#   Fifty together are right in 92.
+# - $x_1$ is the **robust** feature: it equals $y$ with probability $p$, say 0.95, and $-y$ else. The attacker cannot
+#   change it.
+# - $x_2, \dots, x_{d+1}$ are **non-robust**, or *weak*: each is normal with mean $\eta\,y$ and standard deviation 1.
+#   With $\eta = 0.2$, one has the sign of $y$ in 58 cases of 100; the sum of fifty, in 92.
 #
-# A linear classifier answers with the sign of $w\cdot x$. Only the proportions of the weights count, and all weak
-# features are alike, so let each have weight 1. Their sum is their **vote**, and the classifier adds $w_1 x_1$ to it.
-# One number is left to choose: $w_1$, *how many votes the robust feature is worth*.
+# The classifier answers with the sign of $w\cdot x$. Only the proportions of the weights count, and all weak features
+# are alike, so each has weight 1. Their sum is the **vote**, and one number is left to choose: $w_1$, *how many votes
+# the robust feature is worth*.
 #
-# *Who attacks?* Someone who knows $y$ and all weights, and may move each weak feature by at most **eps** (the norm
-# l_inf). The worst move is $-\varepsilon y$, the same for each of them: the vote loses $\varepsilon d$ of its mean
-# $\eta d$. (In formulas eps is $\varepsilon$, and rho is $\rho$.)
+# *The attacker* knows $y$ and all weights and moves each weak feature by at most **eps** ($\varepsilon$, norm l_inf).
+# The worst move is $-\varepsilon y$, the same for all of them, so the mean $\eta$ becomes $\eta - \varepsilon$.
+#
+# ### Three lines to the optimum
+#
+# Take the examples with $x_1 = +1$: a share $p$ has $y = +1$, a share $1-p$ has $y = -1$. At a vote $v$ their numbers
+# stand as
+#
+# $$ \frac{p\;e^{-(v-\eta d)^2/2d}}{(1-p)\;e^{-(v+\eta d)^2/2d}} \;=\; \frac{p}{1-p}\,e^{2\eta v}. $$
+#
+# Bayes' rule answers with the label that is more frequent there, and no classifier can do better (together the weak
+# features say no more about $y$ than their sum). So it answers $+1$ where $2\eta v > -\ln\frac{p}{1-p}$. That is the
+# linear classifier with
+#
+# $$ w^* \;=\; \frac{\ln\frac{p}{1-p}}{2\eta}, \qquad\text{and under attack}\qquad
+#    w_{\mathrm{AT}} \;=\; \frac{\ln\frac{p}{1-p}}{2(\eta-\varepsilon)}. $$
+#
+# **ST**, standard training, finds $w^*$; **AT**, adversarial training, finds $w_{\mathrm{AT}}$.
 
 # %%
 from samlib.course.lessons import robust_and_non_robust_features as lesson
@@ -56,34 +67,11 @@ from samlib.course.lessons import robust_and_non_robust_features as lesson
 lesson.bet_on_the_attack.ask()
 
 # %% [markdown]
-# **Move** the four sliders. On the left, 150 examples after the attack. To answer $+1$, the classifier asks for a vote
-# above a threshold: above $-w_1$ where $x_1 = +1$, above $w_1$ where $x_1 = -1$. So the dots ($y = +1$) should lie
-# above the line of their column, the squares below. On the right the error for every $w_1$. **ST** is standard
-# training, the lowest point of the clean error; **AT** is adversarial training, the lowest point of the error under
-# attack.
+# **Move** `p`, `η` and `d` first: the dot is where the two bells cross, and a threshold anywhere else makes the filled
+# area, the errors, larger. Then move `eps`. (Where $x_1 = -1$, everything is mirrored.)
 
 # %%
-features = lesson.attacked_votes()
-features
-
-# %% [markdown]
-# **Explain.** With eps = 0 the two curves are one. As eps grows, the orange valley rises, and its bottom runs away to
-# the right: AT gives the robust feature more votes. (At eps = 0.19 its choice is 147, far beyond the picture.) At eps ≥
-# η the vote says nothing, or the wrong thing: no bottom is left, the more $w_1$ the better.
-#
-# Now move `d`. With 200 weak features instead of 50, ST misclassifies less than 0.1 %. That is why standard training
-# leans on them: *they pay*. They pay as long as their mean lasts: at eps = 0.2, which is η, it misclassifies 32 %, more
-# than with 50. ST's choice itself does not move with `d`; exercise 1 shows why.
-#
-# (The bet: with 50 weak features and eps = 0.2, ST misclassifies 18 % of cases, though no single feature has moved by
-# more than a fifth of its noise.)
-#
-# The same as a still picture, for eps = 0, 0.1 and 0.19:
-
-# %%
-from IPython.display import display
-
-display(*(features.still(eps=eps) for eps in (0.0, 0.1, 0.19)))
+lesson.attacked_votes()
 
 # %%
 import numpy as np
@@ -92,205 +80,134 @@ from samlib import toy
 
 p, eta, d = 0.95, 0.2, 50
 standard = toy.standard_optimum(p, eta)
-clean, hit = (100 * toy.attacked_error(standard, p, eta, d, eps) for eps in (0.0, 0.2))
-print(f"ST: w_1 = {standard:.2f}, misclassifies {clean:.1f} %; with eps = 0.2 {hit:.0f} %")
-many, many_hit = (100 * toy.attacked_error(standard, p, eta, 200, eps) for eps in (0.0, 0.2))
-print(f"With 200 weak features: {many:.2f} %, and {many_hit:.0f} %")
-for eps in (0.1, 0.15, 0.19):
+for count in (d, 200):
+    clean, hit = (100 * toy.attacked_error(standard, p, eta, count, eps) for eps in (0.0, 0.2))
+    print(f"d = {count}: ST with w_1 = {standard:.2f} misclassifies {clean:.2f} %, with eps = 0.2 {hit:.0f} %")
+for eps in (0.1, 0.19):
     attacked = toy.adversarial_optimum(p, eta, eps)
     error = 100 * toy.clean_error(attacked, p, eta, d)
     print(f"AT with eps = {eps}: w_1 = {attacked:6.2f}, clean error {error:.1f} %")
 
 # %% tags=["guard"]
-one, fifty = (100 * (1 - toy.clean_error(0.0, p, eta, count)) for count in (1, d))
-assert [round(v) for v in (one, fifty, clean, hit, many_hit)] == [58, 92, 2, 18, 32]
-assert many < 0.1
+shares = [100 * (1 - toy.clean_error(0.0, p, eta, count)) for count in (1, d)]
+hits = [100 * toy.attacked_error(standard, p, eta, count, 0.2) for count in (d, 200)]
+assert [round(v) for v in (*shares, *hits)] == [58, 92, 18, 32]
+assert 100 * toy.clean_error(standard, p, eta, 200) < 0.1
+assert all(abs(toy.clean_error(standard + s, p, eta, n)) > toy.clean_error(standard, p, eta, n)
+           for s in (-1, 1) for n in (1, 10, 50, 200))  # fmt: skip
 
 # %% [markdown]
-# ### Where the bottom is
+# **Explain.** `p` raises one bell and lowers the other, and the crossing moves; `d` moves both, and the crossing stays.
+# ST leans on the weak features *because they pay*: with 200 of them it misclassifies less than 0.1 %. They pay as long
+# as their mean lasts: at eps = 0.2, which is $\eta$, it misclassifies 32 %, more than with fifty. (The bet: 18 %,
+# though no feature has moved by more than a fifth of its noise.)
 #
-# The vote times $y$ is normal, with mean $\eta d$ and variance $d$. Where the robust feature is right, the example is
-# misclassified if that number is below $-w_1$; where it is wrong, if it is below $w_1$. So, with $\Phi$ the
-# distribution function of a standard normal variable, the clean error is
+# AT lets the robust feature count for more, without bound as eps → η. Beyond, the vote points the wrong way.
 #
-# $$ L(w_1) \;=\; p\,\Phi\!\left(-\frac{\eta d + w_1}{\sqrt d}\right)
-#    + (1-p)\,\Phi\!\left(-\frac{\eta d - w_1}{\sqrt d}\right), $$
-#
-# and its slope, with some $C > 0$ that does not depend on $w_1$,
-#
-# $$ L'(w_1) \;=\; C\,e^{-w_1^2/2d}\,\bigl[(1-p)\,e^{\eta w_1} - p\,e^{-\eta w_1}\bigr]. $$
-#
-# The bracket weighs the examples that lie just at the threshold: the few whose robust feature is wrong, against the
-# many where it is right.
-#
-# <details>
-# <summary>Step by step</summary>
-#
-# The density of a standard normal variable is $\varphi(t) = e^{-t^2/2}/\sqrt{2\pi}$, and it is the derivative of
-# $\Phi$. So $L'(w_1) = \frac{1}{\sqrt d}\,[(1-p)\,\varphi(\tfrac{\eta d - w_1}{\sqrt d}) -
-# p\,\varphi(\tfrac{\eta d + w_1}{\sqrt d})]$.
-# Multiply out $(\eta d \mp w_1)^2 / 2d = (\eta^2 d + w_1^2/d)/2 \mp \eta w_1$: the first part is common to both terms
-# and goes to the front, the second stays. $C = e^{-\eta^2 d/2}/\sqrt{2\pi d}$.
-#
-# With the optimum $w^*$ from the exercise, $(1-p)\,e^{\eta w^*} = p\,e^{-\eta w^*}$, and the bracket becomes
-# $2\sqrt{p(1-p)}\,\sinh(\eta(w_1 - w^*))$: negative on the left, positive on the right. There is one valley, and no
-# second bottom. The comparison of the two kinds of examples is what Bayes' rule does: $w^*$ is the best that any
-# classifier can do.
-#
-# </details>
-#
-# ### Exercise 1 · The best weight (medium, 6 minutes)
-#
-# Write `best(p, eta, d)`: the $w_1$ with $L'(w_1) = 0$. From now on it is called $w^*$. With pencil and paper it is one
-# line, and one of the three drops out.
-
-
-# %% tags=["stub"]
-def best(p, eta, d):
-    """p in (1/2, 1), eta > 0, d >= 1 -> the w_1 at which the slope of L is zero."""
-    ...
-
-
-# %% tags=["solution", "exercise:robust_and_non_robust_features/best"]
-def best(p, eta, d):
-    """p in (1/2, 1), eta > 0, d >= 1 -> the w_1 at which the slope of L is zero."""
-    return np.log(p / (1 - p)) / (2 * eta)
-
-
-# %%
-lesson.best.check(best)  # lesson.best.hint() and lesson.best.solution() help
+# > AT gives the robust feature $\eta/(\eta-\varepsilon)$ times the weight.
 
 # %% [markdown]
-# AT is the same with $\eta - \varepsilon$ in place of $\eta$, since the attack does just that:
-# $w_{\mathrm{AT}} = \dfrac{\ln\frac{p}{1-p}}{2(\eta - \varepsilon)}$. It **diverges as eps → η**.
+# ## 2 · SAM goes to the flat side
 #
-# ### Exercise 2 · Twice the weight (easy, 3 minutes)
-#
-# Which eps makes AT give the robust feature *twice* the weight that ST gives it?
-
-
-# %% tags=["stub"]
-def doubling(p, eta, d):
-    """-> the eps at which w_AT is twice w*."""
-    ...
-
-
-# %% tags=["solution", "exercise:robust_and_non_robust_features/doubling"]
-def doubling(p, eta, d):
-    """-> the eps at which w_AT is twice w*."""
-    return eta / 2
-
-
-# %%
-lesson.doubling.check(doubling)
-
-# %% [markdown]
-# ## 2 · SAM leans to the flat side
-#
-# Now nobody touches the input. SAM wants weights whose *neighbours* are good too. The simplest reading, **definition
-# A**: only $w_1$ is perturbed, by at most rho, and the worst neighbour counts. In a single valley that is one of the
-# two ends, so SAM minimises $\max(L(w_1 - \rho),\, L(w_1 + \rho))$.
+# Now nobody touches the input. SAM wants weights whose *neighbours* are good too. Let $L(w_1)$ be the clean error. The
+# simplest reading, **A**: only $w_1$ is perturbed, by at most rho ($\rho$), one perturbation for all examples. In a
+# valley the worst neighbour is one of the two ends, so SAM minimises $\max(L(w_1-\rho),\,L(w_1+\rho))$.
 
 # %%
 lesson.bet_on_the_shift.ask()
 
+# %%
+lesson.bet_on_the_ball.ask()
+
 # %% [markdown]
-# Two other readings are in the picture (the letters are those of a longer list, in section 3). **B**: *all* weights are
-# perturbed, by a vector of length at most rho, an l_2 ball as in SAM itself. **F1**: only $w_1$, but *each example has
-# its own* worst case: first the worst for each, then the mean.
+# Two switches make four definitions:
 #
-# **Move** `rho` with A first, and watch the black chord: it reaches rho to each side and lies level, and SAM's choice
-# is its middle. Then change the definition, and then `p` and `d`. (η = 0.2.)
+# | one perturbation … | only $w_1$ | all weights, l_2 ball |
+# |---|---|---|
+# | for all examples: the worst of the mean | **A** | **B**, SAM's own formula |
+# | for each example: the mean of the worst | **F1** | **F2** |
+#
+# **Move** `rho` with A, and watch the black chord: it reaches rho to each side and lies level, and SAM's choice is its
+# middle. Then throw the switches, and for B move `d` from 20 to 200. ($p = 0.95$, $\eta = 0.2$.)
 
 # %%
-valley = lesson.optimum_shift()
-valley
+lesson.optimum_shift()
 
 # %% [markdown]
-# **Explain.** The factor $e^{-w_1^2/2d}$ in $L'$ shrinks as $w_1$ grows: the right side of the valley is the flatter
-# one.
-#
-# - *A*: the chord slides to that side. (The bet: more weight on the robust feature, always.)
-# - *F1*: the same direction, far more of it. There is no chord, since no two neighbours are the worst for all examples.
-# - *B*: at $p = 0.95$, $d = 50$ the **other** direction. Its chord reaches further to the right than to the left, and
-#   SAM steps back. Keep rho at 2 or below: then it goes right only where the robust feature is worth a lot, against few
-#   weak ones. Try $p = 0.95$ with $d = 20$, or $p = 0.99$ with $d = 50$. (A rho near $\sqrt d$ nearly wipes out the
-#   weak weights, and then it can go right all the same: $p = 0.9$, $d = 20$, rho = 4.)
-#
-# The same as still pictures: A, B and F1 at $p = 0.95$, $d = 50$, rho = 4, 3 and 1.5.
-
-# %%
-display(*(valley.still(name=name, rho=rho) for name, rho in (("A", 4.0), ("B", 3.0), ("F1", 1.5))))
-
-# %% [markdown]
-# ### Three short proofs
-#
-# **A.** The best $w_1$ is where both ends are equally bad, $L(w_1 - \rho) = L(w_1 + \rho)$: a level chord. Near the
-# bottom, with $u$ the distance from it, $L' \approx K\,(u - \tfrac{w^*}{d}u^2)$. The integral of $L'$ over the chord
-# must vanish, and that puts the middle at
+# **Explain A.** The slope is $L'(w_1) = C\,e^{-w_1^2/2d}\,\sinh(\eta(w_1-w^*))$ with some $C > 0$. The factor
+# $e^{-w_1^2/2d}$ shrinks as $w_1$ grows, so the right side of the valley is the flatter one, and the chord slides
+# there:
 #
 # $$ w_{\mathrm{SAM}} \;\approx\; w^*\left(1 + \frac{\rho^2}{3d}\right). $$
 #
-# **B.** The error depends on the *direction* of the weights only. Divide the perturbed weights by those of the weak
-# features: seen so, the ball reaches from $w_1 - r + s$ to $w_1 + r + s$, with $r = \rho\sqrt{1 + w_1^2/d}$ and
-# $s = \rho^2 w_1/d$. It reaches *further to the right*, so its centre must step back, by the share $\rho^2/d$. The flat
-# side pulls it forward, by $r^2/3d$ as in A. Together
+# **B.** Only the direction of the weights counts, so divide by the weak ones. Seen so, the ball reaches further to the
+# right than to the left, and its centre steps back, by the share $\rho^2/d$. The flat side pulls it forward. Together
 #
 # $$ w_{\mathrm{SAM}} \;\approx\; w^*\left(1 - \frac{\rho^2}{3d}\Bigl(2 - \frac{w^{*2}}{d}\Bigr)\right):
-#    \quad\text{to the left where } w^{*2} < 2d. $$
+#    \quad\text{less weight on the robust feature where } w^{*2} < 2d. $$
 #
-# **F1.** An example's own worst case takes rho $|x_1| = $ rho from its margin $y\,w\cdot x$, which is positive where
-# the answer is right. This is as if each of the $d$ weak features had lost rho$/d$: *exactly* adversarial training with
-# eps = rho$/d$, so
+# **F1.** An example's own worst case takes $\rho\,|x_1| = \rho$ from its margin $y\,w\cdot x$, as if each of the $d$
+# weak features had lost $\rho/d$. That *is* adversarial training, with eps = rho$/d$:
 #
 # $$ w_{\mathrm{SAM}} \;=\; \frac{w^*}{1 - \rho/(\eta d)}. $$
 #
-# For a small rho, A and B move by a multiple of rho², F1 by a multiple of rho: one perturbation for all examples can
-# only lean on the *shape* of the valley; one for each example is an attack.
+# F2 takes $\rho\,\lVert x\rVert$ and goes further still.
+#
+# > One perturbation for all examples can only lean on the shape of the valley, a multiple of rho². One for each example
+# > is an attack in disguise, a multiple of rho.
+#
+# And there is a reading for which *nothing moves*: **E**, one normalised ascent step on the whole loss, in $w_1$ alone.
+# Left of $w^*$ it goes left, and the slope there sends $w_1$ back to the right; on the other side likewise. It rests at
+# $w^*$.
 #
 # <details>
-# <summary>Step by step</summary>
+# <summary>The proofs of A and B, and nine more definitions</summary>
 #
-# *A.* From section 1, $L'(w^* + u) \propto e^{-(w^*+u)^2/2d}\sinh(\eta u)$. For a small $u$ the exponential is a
-# constant times $1 - w^* u/d$, and $\sinh(\eta u) \approx \eta u$. Let the middle of the chord be at $u = \delta$. Then
-# $\int_{\delta-\rho}^{\delta+\rho}(u - \tfrac{w^*}{d}u^2)\,du = 2\delta\rho -
-# \tfrac{w^*}{d}\bigl(\tfrac{2}{3}\rho^3 + 2\delta^2\rho\bigr)$.
-# Set it to zero; $\delta^2$ is of higher order: $\delta = w^*\rho^2/3d$. The *average* of $L$ over the interval has the
-# derivative $[L(w_1+\rho) - L(w_1-\rho)]/2\rho$, so that averaging has exactly the same optimum as the worst case.
+# *A.* Near the bottom $L'(w^*+u) \propto u - \tfrac{w^*}{d}u^2$. At the optimum both ends are equally bad, so this
+# integrates to zero over $[\delta-\rho, \delta+\rho]$: $\;2\delta\rho = \tfrac{2w^*}{3d}\rho^3$.
 #
-# *B.* In the plane of $w_1$ and $(1, \dots, 1)$ the weights have the angle $\theta$ with $\tan\theta = w_1/\sqrt d$ and
-# the length $\sqrt{w_1^2 + d}$. The ball turns them by at most $\alpha$ with $\sin\alpha = \rho/\sqrt{w_1^2+d}$, to
-# $\sqrt d\tan(\theta\pm\alpha)$. Since
-# $\tan(\theta\pm\alpha) \approx \tan\theta \pm \alpha\,(1 + \tan^2\theta) + \alpha^2\tan\theta\,(1+\tan^2\theta)$, and
-# $\alpha^2(1+\tan^2\theta) \approx \rho^2/d$, the ends are $w_1 \pm r + s$. By A a level chord of half-width $r$ has
-# its middle at $w^*(1 + r^2/3d)$, so $w_1(1 + \rho^2/d) = w^*(1 + \tfrac{\rho^2}{3d}(1 + w^{*2}/d))$. This counts
-# directions in that plane only. For a larger rho it is worse still to make the weak features' weights *unequal*; then
-# no level chord is shown.
+# *B.* The angle $\theta$ of the weights has $\tan\theta = w_1/\sqrt d$; the ball turns it by $\alpha$ with
+# $\sin\alpha = \rho/\sqrt{w_1^2+d}$. Expanding $\sqrt d\tan(\theta\pm\alpha)$, the ends are $w_1(1+\rho^2/d) \pm r$,
+# $r = \rho\sqrt{1+w_1^2/d}$. By A the middle of a level chord lies at $w^*(1+r^2/3d)$. (For a large rho unequal weak
+# weights are worse still; then no chord is drawn.)
 #
-# *F1.* An example with $x_1 = y$ is misclassified if $y$ times its vote is below $-w_1 + \rho$, one with $x_1 = -y$ if
-# it is below $w_1 + \rho$. Both are the thresholds of section 1 with $\eta d - \rho$ in place of $\eta d$.
+# | | perturbation | $w_{\mathrm{SAM}}/w^* - 1$ for a small rho |
+# |---|---|---|
+# | A′ | A, weak weights of length 1 in all | $\rho^2/3$ |
+# | C | all weights, mean over Gaussian noise of variance $\rho^2$ | $\rho^2(d-2+w^{*2}/d)/d$ |
+# | D | $w_1$ relative to its size | $\rho^2 w^{*2}/3d$ |
+# | D′ | all weights relative to their sizes (ASAM), $k = w^{*2}(d+1)/d$ | 0 if $k<1$, else $\rho^2(k-3)/3d$ |
+# | F2 | all weights, for each example | about $\rho/(\eta\sqrt d)$ |
+# | G | exponential loss, all weights learned, whole loss | 0 |
+# | H | logistic loss, all learned, whole loss | of order $\rho^2$, either sign |
+# | I | logistic loss, all learned, for each example | of order $\rho$, either sign |
+# | J | logistic loss, only $w_1$ learned, all perturbed, for each example | up, of order $\rho$ |
+#
+# `help(toy.sam_optimum)` defines each; the tests check each against an independent computation.
 #
 # </details>
 
 # %%
-from scipy.special import ndtr
-
-for name in ("A", "B"):  # the formulas against the exact optimum
-    for rho in (0.1, 0.05):
-        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, lesson.leading_order))
-        missed = abs(exact - formula) / abs(exact - standard)
-        print(f"{name}, rho = {rho:4}: change {100 * (exact / standard - 1):+.5f} %,", end=" ")
-        print(f"of which the formula misses a share of {missed:.0e}")
-w = np.linspace(8, 14, 60_001)  # F1 with rho = 3, by brute force
-own_worst = p * ndtr((3 - w - eta * d) / d**0.5) + (1 - p) * ndtr((3 + w - eta * d) / d**0.5)
-print(f"F1, rho = 3: {w[own_worst.argmin()]:.3f}, the formula {standard / (1 - 3 / (eta * d)):.3f}")
+for name, rho in (("A", 0.1), ("B", 0.1), ("F1", 0.1), ("E", 0.1)):
+    exact, formula = (f(p, eta, d, rho, name) / standard - 1 for f in (toy.sam_optimum, lesson.leading_order))
+    print(
+        f"{name:2}, rho = {rho}: w_1 changes by {100 * exact:+.5f} %; the formula for small rho: {100 * formula:+.5f} %"
+    )
 
 # %% tags=["guard"]
-for name in ("A", "B"):
-    for rho in (0.1, 0.05):
-        exact, formula = (f(p, eta, d, rho, name) for f in (toy.sam_optimum, lesson.leading_order))
-        assert abs(exact - formula) / abs(exact - standard) < 1e-3
-assert abs(w[own_worst.argmin()] * (1 - 3 / (eta * d)) / standard - 1) < 1e-4
+laws = {"A": 1 / (3 * d), "B": -(2 - standard**2 / d) / (3 * d), "A'": 1 / 3, "D": standard**2 / (3 * d)}
+laws |= {"C": (d - 2 + standard**2 / d) / d, "D'": (standard**2 * (d + 1) / d - 3) / (3 * d), "E": 0.0, "G": 0.0}
+for name, c in laws.items():
+    assert abs((toy.sam_optimum(p, eta, d, 0.02, name) / standard - 1) / 0.02**2 - c) <= 2e-3 * abs(c), name
+assert abs(toy.sam_optimum(p, eta, d, 3, "F1") * (1 - 3 / (eta * d)) / standard - 1) < 1e-9
+assert 0.9 < (toy.sam_optimum(p, eta, d, 1e-3, "F2") / standard - 1) / (1e-3 / (eta * d**0.5)) < 1.3
+assert all(toy.sam_optimum(p, eta, d, rho, "F2") > toy.sam_optimum(p, eta, d, rho, "F1") for rho in (0.1, 0.5))
+ways = {name: {toy.sam_optimum(q, eta, n, 0.02, name) > toy.standard_optimum(q, eta)
+               for q, n in ((0.6, 50), (0.95, 50), (0.99, 20))} for name in "HI"}  # fmt: skip
+assert ways == {"H": {True, False}, "I": {True, False}}
+for name, law in (("H", 4), ("I", 2), ("J", 2)):
+    near, far = (toy.sam_optimum(p, eta, d, rho, name) / standard - 1 for rho in (0.02, 0.04))
+    assert abs(far / near / law - 1) < 0.05
 
 # %%
 flattest = toy.sam_optimum(p, eta, d, 3.0, "B")
@@ -309,15 +226,13 @@ assert flat_worst - flat_error < worst - error
 assert flat_attacked > attacked + 0.002
 
 # %% [markdown]
-# *A flat minimum is a robust one?* Here is a counterexample in two lines. In the ball of all weights, the second
-# classifier has the lower worst case, and its error rises less on the way there: it is the **flatter** one of the two.
-# Under attack it is the **less robust** one.
+# *A flat minimum is a robust one?* Here is a counterexample. In the ball of all weights the second classifier is the
+# **flatter** one; under attack it is the **less robust** one.
 #
-# ### Exercise 3 · The level chord (medium, 7 minutes)
+# ### Exercise 1 · The level chord (medium, 8 minutes)
 #
-# Find SAM's choice by definition A, for any rho, without a gradient. `toy.clean_error(w_1, p, eta, d)` is $L$. The
-# answer lies between $w^*$ and $w^*$ + rho. (Why? Put the middle at either of the two, and look which end is the higher
-# one.)
+# Find SAM's choice by A, for any rho, without a gradient. `toy.clean_error(w_1, p, eta, d)` is $L$. The answer lies
+# between $w^*$ and $w^*$ + rho. (Why? Put the middle at either, and see which end is the higher one.)
 
 
 # %% tags=["stub"]
@@ -339,102 +254,13 @@ def middle(p, eta, d, rho):
 
 
 # %%
-lesson.middle.check(middle)
+lesson.middle.check(middle)  # lesson.middle.hint() and lesson.middle.solution() help
 
 # %% [markdown]
-# ## 3 · Which SAM?
+# ### Exercise 2 · Make B move right (medium, 6 minutes)
 #
-# "SAM moves the optimum to the robust feature": in a proof, every word of it needs a definition. Which weights are
-# perturbed? Worst case or average? One perturbation for the whole loss, or one for each example? The error, or a loss
-# that can be trained? Here are thirteen readings that one could reasonably mean. Skim them: you need A, B and F1, which
-# you know, and later J.
-
-# %%
-lesson.definitions()
-
-# %%
-lesson.bet_on_the_menu.ask()
-
-# %% [markdown]
-# The map shows the change of $w_1$ against $w^*$, over rho and over $w^{*2}/d$, the ratio that decided in B: how much
-# the robust feature is worth against the weak ones (here by changing $p$, with η = 0.2 and $d$ = 50). Green is more
-# weight on the robust feature, purple less; the number is the change in percent, and each shade a factor of ten. White
-# is a change of less than 0.01 %; grey means that there is no finite optimum. Each square was computed by
-# `toy.sam_optimum`, exactly or to nine digits.
-#
-# **Choose** a definition, then move the frame from row to row. On the right is the framed row: *exact*, and to *leading
-# order*, which is the formula for a small rho, as those for A and B above.
-
-# %%
-maps = lesson.change_maps()
-lesson.shift_map(maps)
-
-# %% [markdown]
-# (The unit of rho: the weight of one weak feature. In A′ it is the length of all their weights together, and that is
-# the only difference between A and A′; in D and D′ rho is a share, without unit.)
-#
-# All thirteen maps as a still picture:
-
-# %%
-lesson.all_shift_maps(maps)
-
-# %%
-signs = {name: {int(np.sign(v)) for v in exact.flat if np.isfinite(v)} for name, (exact, _) in maps.items()}
-always = [name for name, found in signs.items() if found == {1}]
-never = [name for name, found in signs.items() if found == {0}]
-print("always up:", *always, "  never:", *never, "  down in places:", *(n for n in signs if -1 in signs[n]))
-
-# %% tags=["guard"]
-assert always == ["A", "A'", "C", "D", "F1", "F2", "J"]
-assert never == ["E", "G"]
-assert all(-1 in signs[name] for name in ("B", "D'", "I"))
-assert signs["H"] == {-1}
-assert 0.003 < toy.sam_optimum(p, eta, 10, 0.3, "H") / standard - 1 < 0.006  # H can go up as well
-assert np.nanmin(maps["H"][0]) > -1
-
-# %% [markdown]
-# **Explain.** Seven go up all over this map, also where the change is too small for a colour, as in the white column of
-# A. Two never move, four go down in places. (The bet: about half.) What separates them?
-#
-# - *Each example has its own worst case, and the weak weights stay put* (F1, F2, J): the effect is of first order in
-#   rho, large, and up.
-# - *H*, the whole logistic loss with all weights free, is what SAM's own formula says when one takes it literally. It
-#   hardly moves: by less than one per cent, and everywhere on this map *away* from the robust feature.
-# - *E* is one normalised step of ascent on the whole loss. Left of the bottom it goes to the left; the slope there
-#   sends it back to the right. Right of the bottom it is the mirror image. So it rests at $w^*$ exactly.
-#
-# <details>
-# <summary>The ten others, with formula and reason</summary>
-#
-# In each, $c$ is meant as $w_{\mathrm{SAM}}/w^* - 1 \approx c\,\rho^2$ unless said otherwise. All of these we derived;
-# each was compared with an independent computation at 208 settings.
-#
-# - **A′**, A with the weak weights scaled to length 1 in all: $c = 1/3$. Another unit of rho, no more.
-# - **C**, all weights, Gaussian noise of variance rho²: $c = (d - 2 + w^{*2}/d)/d$, up for every $d \ge 2$. Noise in
-#   the weak weights makes the vote less reliable, as if $\eta$ were smaller.
-# - **D**, $w_1$ relative to its size: A with radius rho $w_1$: $c = w^{*2}/3d$.
-# - **D′**, all weights, each relative to its size (ASAM's ball), $d \ge 2$: with $k = w^{*2}(d+1)/d$ the worst
-#   direction is to make the weak weights unequal if $k < 1$, and nothing moves; for $k > 1$, $c = (k-3)/3d$: down until
-#   $k = 3$.
-# - **E**, one normalised step of ascent on the whole loss, in $w_1$: $w^*$ exactly.
-# - **F2**, each example, l_2 ball of all weights: the margin falls by rho $\lVert x\rVert$. First order:
-#   $w_{\mathrm{SAM}} \approx w^*(1 + \rho/(\eta\sqrt d))$ for many features.
-# - **G**, exponential loss, all weights free: the logarithm of the loss is symmetric about its minimum, so that no ball
-#   moves it.
-# - **H**, logistic loss, all weights free, whole loss: the centre of the largest ball that fits under a level of the
-#   loss. Can go either way: down on all of this map, and up by about half a per cent at $p = 0.95$, $\eta = 0.2$,
-#   $d = 10$, rho = 0.3 (in its own unit).
-# - **I**, the same with a worst case for each example: all weights grow together, their ratio changes little, by less
-#   than five per cent in most of the map.
-# - **J**, logistic loss, only $w_1$ learned, a worst case for each example: up, first order in rho. *This is SAM with
-#   batches of one example*, the subject of the next section.
-#
-# </details>
-#
-# ### Exercise 4 · Make B move right (medium, 4 minutes)
-#
-# Choose `p`, `eta`, `d` and `rho` (below $\sqrt d$) so that definition B gives the robust feature at least one per cent
-# *more* weight than ST does. What kind of world is that?
+# Choose `p`, `eta`, `d` and `rho` (below $\sqrt d$) so that B gives the robust feature at least one per cent *more*
+# weight than ST does. What kind of world is that?
 
 # %% tags=["stub"]
 world = {"p": ..., "eta": ..., "d": ..., "rho": ...}
@@ -446,157 +272,167 @@ world = {"p": 0.99, "eta": 0.2, "d": 20, "rho": 0.5}
 lesson.to_the_right.check(world)
 
 # %% [markdown]
-# ## 4 · For whom is the perturbation? The m dial
+# ## 3 · One perturbation for how many?
 #
-# Real training uses neither the whole loss nor single examples. It takes a batch of $m$, and SAM takes one ascent step
-# for all $m$. So the batch size is a dial between *each example has its own* ($m = 1$, definition J) and *one for all*.
+# Training uses neither the whole loss nor single examples. It takes a batch of $m$, and SAM takes one ascent step for
+# all $m$: m-SAM. So the batch size leads from *for each example* ($m = 1$) to *for all*.
 #
-# This can be trained: logistic loss $\ln(1 + e^{-y\,w\cdot x})$, `samlib.SAM` around SGD, rho = 0.3, always fresh
-# examples, $p = 0.95$, $\eta = 0.2$, $d = 50$. The ascent step is over *all* weights. Either only $w_1$ is learned, and
-# the weak features' weights $w_j$ are **kept** at $2\eta$, which is what logistic regression finds for them; or all are
-# **learned**. What counts is the ratio $w_1/w_j$.
+# This can be trained: logistic loss, `samlib.SAM` around SGD, rho = 0.3, always fresh examples. The ascent step is over
+# *all* weights. Either only $w_1$ is learned and the weak features' weights $w_j$ are **kept** at $2\eta$, where
+# logistic regression puts them (definition J), or all are **learned** (I). What counts is $w_1/w_j$.
 
 # %%
 lesson.bet_on_the_batch.ask()
 
 
 # %%
-def changes_by_sam(m, rhos, learn_others=False, seeds=range(3), train=lesson.train_classifier):
-    """For each rho: w_1 / w_j of SAM against SGD on the same examples, in percent for each seed."""
+def changes_by_sam(m, learn_others=False, seeds=range(3), train=lesson.train_classifier):
+    """w_1 / w_j of SAM against SGD on the same examples, in percent for each seed."""
     options = {"batch_size": m, "steps": max(100, int(1600 / m**0.5)), "seeds": seeds}
-    options["learn_others"] = learn_others
-    runs = [train(0.95, 0.2, 50, rho=rho, **options) for rho in (*rhos, 0.0)]
-    return [(100 * (sam / runs[-1] - 1)).numpy() for sam in runs[:-1]]
+    sam, sgd = (train(0.95, 0.2, 50, rho=rho, learn_others=learn_others, **options) for rho in (0.3, 0.0))
+    return (100 * (sam / sgd - 1)).numpy()
 
-
-# %% [markdown]
-# **Press** for a batch size of your choice, and again for another; each press trains with three seeds, in some seconds,
-# and adds a mark for each and a bar at their mean.
 
 # %%
-lesson.train_by_batch_size(changes_by_sam)
+from samlib.course.results import interval
 
-# %% [markdown]
-# The same as a still picture: four batch sizes with the others kept, and two with all learned. (The first cell takes
-# some ten seconds: batches of one need many steps. ± is a 95 % interval in what is printed, a wide one with three
-# seeds.)
-
-# %%
-small = {1: changes_by_sam(1, [0.1, 0.3])}  # rho = 0.1 is for the next section
-
-# %%
-small[16] = changes_by_sam(16, [0.1, 0.3])
-kept = {m: runs[1] for m, runs in small.items()} | {m: changes_by_sam(m, [0.3])[0] for m in (128, 4096)}
+kept = {m: changes_by_sam(m) for m in (1, 16, 128)}  # some ten seconds: batches of one need many steps
 for m, runs in kept.items():
-    mean, interval = lesson.mean_and_interval(runs)
-    print(f"others kept, m = {m:4}: {mean:5.1f} ± {interval:.1f} %")
+    print("others kept, m = {:3}: {:5.1f} ± {:.1f} %".format(m, *interval(runs.tolist())), "(95 % interval, 3 seeds)")
 
 # %% tags=["guard"]
-expected = {1: 37.0, 16: 11.3, 128: 1.4, 4096: 0.42}  # from the mean gradients of 200 to 65,000 batches
+expected = {1: 37.0, 16: 11.3, 128: 1.4}  # from the mean gradients of 1,000 to 65,000 batches
 for m, figure in expected.items():
-    mean, interval = lesson.mean_and_interval(kept[m])
-    assert abs(mean - figure) < interval + 0.1
-
-# %%
+    mean, half = interval(kept[m].tolist())
+    assert abs(mean - figure) < min(half, 0.15 * figure) + 0.1
+assert kept[16].mean() > 10 > 5 > abs(kept[128].mean())
 own, free = (100 * (toy.sam_optimum(p, eta, d, 0.3, name) / standard - 1) for name in ("J", "I"))
-learned = {m: changes_by_sam(m, [0.3], learn_others=True)[0] for m in (16, 128)}
-for m, runs in learned.items():
-    mean, interval = lesson.mean_and_interval(runs)
-    print(f"all learned, m = {m:4}: {mean:5.1f} ± {interval:.1f} %")
-print(f"all learned, m =    1: {free:5.1f} % (exact, definition I)")
-
-# %% tags=["guard"]
+assert 36.5 < own < 37.5
 assert 1 < free < 3
-for runs in learned.values():
-    mean, interval = lesson.mean_and_interval(runs)
-    assert abs(mean) < interval + 2
-
-# %%
-lesson.shift_by_batch_size(kept, learned)
+learned = {m: changes_by_sam(m, learn_others=True) for m in (16, 128)}
+assert all(abs(runs.mean()) < 3 for runs in learned.values())
 
 # %% [markdown]
-# **Explain.** With $m = 1$ the ascent step's direction is the example's own, and it costs the example exactly rho
-# $\lVert x\rVert$ of its margin: an attack, carried out in the weights (lesson 00). With many examples the ascent step
-# follows their *mean* gradient. Near the optimum the examples' gradients cancel in it, and what is left raises the loss
-# of some and lowers that of others. By 128 the change is nearly zero. (The bet: up to about 16.)
+# **Press** for other batch sizes, and with all weights learned; each press trains three seeds, in some seconds.
+
+# %%
+lesson.train_by_batch_size(changes_by_sam, kept)
+
+# %% [markdown]
+# **Explain.** With $m = 1$ the step's direction is the example's own and costs it exactly $\rho\,\lVert x\rVert$ of its
+# margin: an attack, carried out in the weights. With many examples the step follows their *mean* gradient; near the
+# optimum the examples' gradients cancel in it, and what is left raises the loss of some and lowers that of others.
+# (The bet: up to about 16.)
 #
-# And if all weights are learned, hardly anything happens at any $m$: SAM makes *all* weights larger, the weak ones too,
-# because then a perturbation of length rho turns them less. Their **ratio** is what decides, and it moves by a few per
-# cent. In this model the strong effect needs both: a small batch, and weak weights that stay where they are. That is a
-# statement about the model. On the digits, an ascent step shared by 128 images makes no weaker network than one for
-# each (lesson 06). A network is not this model.
-#
-# ## 5 · Two radii, a small price, and where it fails
-#
-# rho is a length in weight space, eps one in input space. **They share no unit**, and no number turns one into the
-# other. What one can ask: for a given rho, which eps makes AT choose the *same* $w_1$? Solve
-# $w^*\frac{\eta}{\eta - \varepsilon} = w_{\mathrm{SAM}}$:
-#
-# | | relation | how we know |
-# |---|---|---|
-# | 2/3 | $w_{\mathrm{SAM}} \approx w^*(1 + \tfrac23\rho^2)$, $\,2\eta/\varepsilon \approx 2 + 3/\rho^2$ | reported |
-# | A | $2\eta/\varepsilon = 2 + 6d/\rho^2\;$ to leading order | derived, checked |
-# | A′ | $2\eta/\varepsilon = 2 + 6/\rho^2\;$ to leading order | derived, checked |
-# | F1 | $\varepsilon = \rho/d\;$ exactly | derived, checked |
-# | J, batches of one | a curve, from an integral | derived, checked; and trained |
-#
-# The first line is reported of the ICML version (Zhang et al. 2024). We have not read its proof, nor which
-# perturbation it is for.
-#
-# **None of our thirteen definitions has the constant 2/3 in general.** That does not make it wrong: the definition may
-# be another. It makes it a sentence not to be quoted without its definition.
-#
-# And the price? *Before the picture:*
+# If all weights are learned, the ratio moves by less than three per cent at any $m$ that we tried: SAM makes *all*
+# weights larger, because a perturbation of length rho then turns them less. In this model the strong effect needs a
+# small batch *and* weak weights that stay put. A network is not this model: on the digits, an ascent step of the first
+# layer that 128 images share makes no weaker network than one for each (lesson 06, the 48-unit network).
+
+# %% tags=["guard"]
+from samlib.course import results
+
+own_step, shared_step = (
+    100 * np.mean(results.values(results.load("alpha"), f"{name}, tuned (robust)", "linf 0.125"))
+    for name in ("alpha 0", "batches of 128")
+)
+assert shared_step > own_step
+
+# %% [markdown]
+# ## 4 · A small price, two radii, and a theorem
 
 # %%
 lesson.bet_on_the_price.ask()
 
-# %%
-step = np.geomspace(0.03, 1, 12)
-rise = toy.clean_error(standard + step, p, eta, d) - toy.clean_error(standard, p, eta, d)
-fall = toy.attacked_error(standard, p, eta, d, 0.1) - toy.attacked_error(standard + step, p, eta, d, 0.1)
-lesson.radii_and_price(small, step, rise, fall)
+# %% [markdown]
+# SAM by F1 moves $w_1$ away from $w^*$. The *price* is the rise of the clean error, the *gain* the fall of the error
+# under attack. **Move** `rho`: the left picture zooms in as the step shrinks. Then move `d` and `eps`, and find a step
+# that is too long.
 
 # %%
-slopes = [np.polyfit(np.log(step[:6]), np.log(v[:6]), 1)[0] for v in (rise, fall)]
-print(f"slopes in the picture on the right: {slopes[0]:.2f} for the price, {slopes[1]:.2f} for the gain")
-same = lesson.equivalent_eps(p, eta, d, 0.3, "J")
-options = {"batch_size": 256, "steps": 200, "seeds": range(3), "learn_others": True}
-at, st = (lesson.train_classifier(p, eta, d, eps=eps, **options) for eps in (same, 0.0))
-mean, interval = lesson.mean_and_interval(100 * (at / st - 1).numpy())
-print(f"AT trained with eps = {same:.3f}: w_1 changes by {mean:.1f} ± {interval:.1f} %")
-mean_sam, interval_sam = lesson.mean_and_interval(kept[1])
-print(f"SAM, rho = 0.3, m = 1: {own:.1f} % (J), trained {mean_sam:.1f} ± {interval_sam:.1f} %")
-
-# %% tags=["guard"]
-assert abs(slopes[0] - 2) < 0.1
-assert abs(slopes[1] - 1) < 0.1
-assert abs(mean - own) < interval + 1
+lesson.price_and_gain()
 
 # %% [markdown]
-# **Explain.** *Left:* at the same rho, the equivalent eps differs by powers of ten between definitions. The whole-loss
-# curves go with rho² (slope 2), those with a worst case for each example with rho (slope 1). The circles, runs with
-# batches of one, lie on J's curve; the squares, with batches of 16, lie below. The last two lines above go the other
-# way: AT, trained with the eps that J gives for rho = 0.3, moves $w_1$ as far.
+# **Explain.** $w^*$ is the bottom of the clean error, where the slope is zero, so a small step costs the *square* of
+# the step. Under attack $w^*$ is not the bottom: the gain is proportional to the step, until $w_1$ passes
+# $w_{\mathrm{AT}}$. With more weak features the same rho makes a shorter step, and the ratio grows. (The bet: rise a
+# hundred times, fall ten times smaller.)
 #
-# (The circles on the right are also near the reported curve, but by accident: the two curves cross there, and the
-# circles on the left are not near it. We do not know in which unit of rho the reported relation is meant; it is drawn
-# as it stands.)
+# > A small move is nearly free: its price is second order, its gain first order.
 #
-# *Right:* **nearly free.** $L'(w^*) = 0$, so a small step costs the *square* of the step in clean error; under attack
-# $w^*$ is not the bottom, so the gain is proportional to the step. (The bet: rise a hundred times, fall ten times
-# smaller.) This is the best reason that we know for the paper's "without losing clean accuracy": a *small* lean is
-# cheap, for SAM as for AT with a small eps.
+# This is the best reason that we know for the papers' "without losing clean accuracy". It holds for AT with a small eps
+# just as well.
+
+# %% tags=["guard"]
+from samlib.course.lessons.robust_and_non_robust_features import price
+
+for n in price.DS:  # slopes on logarithmic axes, at short steps
+    one, two = (price.trade(n, rho, 0.1) for rho in (0.05, 0.1))
+    assert abs(np.log2(two.price / one.price) - 2) < 0.15
+    assert abs(np.log2(two.gain / one.gain) - 1) < 0.15
+far, near = ([trade.price, trade.gain] for trade in (price.trade(50, 0.5, 0.1), price.trade(50, 0.05, 0.1)))
+assert 70 < far[0] / near[0] < 130
+assert 7 < far[1] / near[1] < 13
+ratios = [price.trade(n, 1.0, 0.1) for n in price.DS]
+assert ratios[0].step > ratios[1].step > ratios[2].step
+assert ratios[0].gain / ratios[0].price < ratios[1].gain / ratios[1].price < ratios[2].gain / ratios[2].price
+assert any(price.trade(n, rho, eps).gain < 0 for n in price.DS for rho in price.RHOS for eps in price.EPS)
+
+# %% [markdown]
+# ### rho and eps share no unit
 #
+# rho is a length in weight space, eps one in input space. One can only ask which eps makes AT choose the *same* $w_1$:
+#
+# | definition | AT with the same $w_1$ | how we know |
+# |---|---|---|
+# | F1 | $\varepsilon = \rho/d$ | derived |
+# | A | $2\eta/\varepsilon \approx 2 + 6d/\rho^2$ | derived |
+# | the theorem of Zhang et al. 2024 | $2\eta/\varepsilon \approx 2 + 3/\rho^2$ | reported |
+
+# %% tags=["guard"]
+for rho in (0.1, 0.3):
+    at_eps = {name: toy.adversarial_optimum(p, eta, eps) for name, eps in (
+        ("F1", rho / d), ("A", 2 * eta / (2 + 6 * d / rho**2)), ("reported", 2 * eta / (2 + 3 / rho**2)))}  # fmt: skip
+    assert abs(at_eps["F1"] / toy.sam_optimum(p, eta, d, rho, "F1") - 1) < 1e-9
+    assert abs((at_eps["A"] - standard) / (toy.sam_optimum(p, eta, d, rho, "A") - standard) - 1) < 1e-2
+    assert abs(at_eps["reported"] / (standard * (1 + 2 * rho**2 / 3)) - 1) < 1e-9  # the two reports agree
+
+# %% [markdown]
+# ### Exercise 3 · Which definition does the theorem use? (hard, 10 minutes)
+#
+# Of Zhang et al. this theorem is *reported* to us: $w_{\mathrm{SAM}} > w^*$, and
+# $w_{\mathrm{SAM}} \approx w^*(1 + \tfrac23\rho^2)$. We could read the abstracts and the first page of Wei et al.; not
+# the theorem, nor its proof. That page says what SAM minimises: "$\max_{\|\epsilon\|\le\rho} L(w+\epsilon)$", with $w$
+# "the parameters of the model", and a weight decay.
+#
+# Choose a definition, or `"none"`, and list the clues that it *fits*:
+#
+# - `"weights"`: it perturbs what that formula perturbs, for whom the formula does;
+# - `"direction"`: $w_{\mathrm{SAM}} > w^*$ in every world;
+# - `"order"`: the change grows with $\rho^2$;
+# - `"constant"`: the change is $\tfrac23\rho^2$ in every world.
+#
+# Measure with `toy.sam_optimum(p, eta, d, rho, "A")`. Every answer that can be defended is correct.
+
+# %% tags=["stub"]
+place = {"definition": ..., "fits": ...}
+
+# %% tags=["solution", "exercise:robust_and_non_robust_features/which definition"]
+place = {"definition": "A", "fits": ["direction", "order"]}  # or "B", ["weights", "order"]; or "none", []; or others
+
+# %%
+lesson.which_definition.check(place)
+
+# %% [markdown]
 # ### Swap w and x
 #
 # For one example and a linear classifier, the margin $y\,w\cdot x$ falls, at worst,
 #
 # $$ \text{SAM: by } \rho\,\lVert x\rVert \qquad\qquad \text{attack (l\_2): by } \varepsilon\,\lVert w\rVert . $$
 #
-# Exchange $w$ and $x$, and one line becomes the other. So they are dual; they are not the same. AT can make its loss
-# smaller by changing $w$, since $\lVert w\rVert$ stands in it. SAM cannot change $\lVert x\rVert$; it can only make
-# $w\cdot x$ larger, and does: doubling $w$ halves the effect of rho, and leaves that of eps as it was.
+# Exchange $w$ and $x$, and one line becomes the other. *Dual* means just that: two problems that become each other when
+# two roles are exchanged; it does not mean equal. AT can lower its loss through $\lVert w\rVert$. SAM cannot change
+# $\lVert x\rVert$; it can only make $w\cdot x$ larger, so doubling $w$ halves the effect of rho and leaves that of eps.
 
 # %%
 import torch
@@ -608,8 +444,8 @@ for scale in (1, 2):
     margin = y * (x @ (scale * w))
     sam, attack = (margin - 0.5 * x.norm(dim=1)), (margin - 0.5 * (scale * w).norm())
     shares[scale] = [100 * (v < 0).float().mean().item() for v in (margin, sam, attack)]
-    print(f"w times {scale}: misclassifies {shares[scale][0]:.1f} %;", end=" ")
-    print(f"with rho = 0.5 {shares[scale][1]:.1f} %; with l_2 eps = 0.5 {shares[scale][2]:.1f} %")
+    print("w times {}: misclassifies {:.1f} %; with rho = 0.5 {:.1f} %; with l_2 eps = 0.5 {:.1f} %".format(
+        scale, *shares[scale]))  # fmt: skip
 
 # %% tags=["guard"]
 assert shares[2][0] == shares[1][0]
@@ -619,36 +455,32 @@ assert shares[2][1] < shares[1][1] - 0.5
 # %% [markdown]
 # ### Where it fails
 #
-# - **"SAM moves the optimum to the robust feature."** It depends on the definition: always, never, or in the wrong
-#   direction. Ask which.
-# - **"A flat minimum is a robust one."** By definition B it is the other way round in most of the map of section 3.
-# - **"rho = 0.3 is like eps = 0.3."** Scale the weights and rho means something else.
-# - **The model itself.** Its features are independent, its classifier linear, its weak features all alike, its attacker
-#   never touches $x_1$. A network is none of that. What the model does prove is modest: perturbing the weights *can*
-#   act like an attack (F1, exactly), it *can* be nearly free, and whether it does depends on details that a sentence in
-#   an abstract leaves out. The evidence for real networks is measured: lesson 03.
+# - **"SAM moves the optimum to the robust feature."** Always, never, or the other way: ask by which definition.
+# - **"A flat minimum is a robust one."** By B it is the other way round where $w^{*2} < 2d$.
+# - **The model itself.** Independent features, weak ones all alike, an attacker who never touches $x_1$. It shows that
+#   perturbing weights *can* act like an attack (F1) and *can* be nearly free. The evidence for networks is measured
+#   (lesson 03).
+# - **One layer.** By their abstracts (all that we read), SAM balances features by suppressing well-learned ones
+#   (2405.20439), and in a linear network of two layers, unlike one, it relies on minor features first (2603.08290): the
+#   answer may change with depth.
 #
-# ### What was read, what is reported, what we derived
+# ### What was read, reported, derived
 #
-# - *Read in the source*: in the abstract of Wei et al., that SAM alone improves robustness without losing clean
-#   accuracy, that SAM and AT differ in strength, and that there is evidence for it in a simplified model; in the
-#   abstract of Zhang et al., that SAM can implicitly learn more robust features.
-# - *Only reported to us*: the statements of the theorems, $w_{\mathrm{SAM}} > w^*$, the constant 2/3, and
-#   $2 + 3/\rho^2 \approx 2\eta/\varepsilon$. The last two agree with each other.
-# - *Derived here*, and checked by independent computations in the package's tests: $L$, $L'$, $w^*$, $w_{\mathrm{AT}}$,
-#   all thirteen definitions. The direction $w_{\mathrm{SAM}} > w^*$ holds for A, A′, D, F1, F2, J, and for C from two
-#   weak features on. We could not derive the constant 2/3.
+# - *Read*: the abstracts of Wei et al. (SAM alone improves robustness without losing clean accuracy; evidence in a
+#   simplified model) and of Zhang et al. (SAM can implicitly learn more robust features); the formula above.
+# - *Reported to us*: the theorem and its relation to eps. The two agree with each other.
+# - *Derived here*, and checked by the package's tests: $w^*$, $w_{\mathrm{AT}}$, all thirteen definitions. None has the
+#   constant 2/3 in general. That does not make it wrong; it makes it a sentence not to be quoted without its
+#   definition.
 
 # %% [markdown]
 # ## What you learned
 #
-# - Standard training leans on many weak features because they pay; an attacker takes their mean away. AT gives the
-#   robust feature $\eta/(\eta - \varepsilon)$ times the weight, without bound as eps → η.
-# - SAM leans to the flat side. Which side is flat depends on which weights the ball holds.
-# - A worst case for each example is an attack in disguise, first order in rho. One for all examples is a second-order
-#   lean. Batches lie between.
-# - A small lean is nearly free: the price is its square.
+# - Standard training leans on many weak features because they pay; an attacker takes their mean away.
+# - SAM goes to the flat side. Which side is flat depends on which weights the ball holds.
+# - A perturbation for each example is an attack, first order in rho; one for all is second order; batches lie between.
 # - rho and eps can be matched only through what they do, one definition at a time.
+# - A small move is nearly free.
 #
 # ### Three questions
 
@@ -664,14 +496,12 @@ lesson.recall_flat.ask()
 # %% [markdown]
 # ### Sources
 #
-# - D. Tsipras and others 2019, *Robustness may be at odds with accuracy*, [arXiv
-#   1805.12152](https://arxiv.org/abs/1805.12152): the model with one robust and many weak features.
-# - A. Ilyas and others 2019, *Adversarial examples are not bugs, they are features*, [arXiv
-#   1905.02175](https://arxiv.org/abs/1905.02175): robust and non-robust features in real data.
-# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392), and Y. Zhang and others 2024
-#   (ICML), *On the Duality Between Sharpness-Aware Minimization and Adversarial Training*, [arXiv
-#   2402.15152](https://arxiv.org/abs/2402.15152): SAM in such a model.
-# - P. Foret and others 2021, [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM. J. Kwon and others 2021, [arXiv
-#   2102.11600](https://arxiv.org/abs/2102.11600): ASAM, the relative ball of D′.
-# - M. Andriushchenko, N. Flammarion 2022, [arXiv 2206.06232](https://arxiv.org/abs/2206.06232): the batch size of SAM's
-#   ascent step, on networks.
+# - D. Tsipras and others 2019, [arXiv 1805.12152](https://arxiv.org/abs/1805.12152): the model with one robust and many
+#   weak features. A. Ilyas and others 2019, [arXiv 1905.02175](https://arxiv.org/abs/1905.02175): such features in real
+#   data.
+# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392); Y. Zhang and others 2024,
+#   [arXiv 2402.15152](https://arxiv.org/abs/2402.15152): SAM in such a model.
+# - P. Foret and others 2021, [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM. M. Andriushchenko and
+#   N. Flammarion 2022, [arXiv 2206.06232](https://arxiv.org/abs/2206.06232): m-SAM.
+# - J. Springer and others 2024, [arXiv 2405.20439](https://arxiv.org/abs/2405.20439); C. Moon and others 2026,
+#   [arXiv 2603.08290](https://arxiv.org/abs/2603.08290): SAM, features and depth.

@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from scipy.optimize import brentq, minimize_scalar
 
 from samlib import toy
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.course.lessons import robust_and_non_robust_features as lesson
-from samlib.course.lessons.robust_and_non_robust_features import leading
+from samlib.course.lessons.robust_and_non_robust_features import exercises, leading
 
 
 def log_odds(p):
@@ -41,25 +40,6 @@ def chord_on_a_grid(p, eta, d, rho):
 
 
 RIGHT = [
-    (
-        lesson.best,
-        [
-            lambda p, eta, d: log_odds(p) / (2 * eta),
-            lambda p, eta, d: np.float64(np.log(p) - np.log1p(-p)) / eta / 2,
-            lambda p, eta, d: torch.logit(torch.tensor(p, dtype=torch.float64)) / (2 * eta),
-            lambda p, eta, d: 1e-4 * toy.clean_error(np.arange(0, 40, 1e-4), p, eta, d).argmin(),
-        ],
-    ),
-    (
-        lesson.doubling,
-        [
-            lambda p, eta, d: eta / 2,
-            lambda p, eta, d: torch.tensor(0.5 * eta),
-            lambda p, eta, d: brentq(
-                lambda e: toy.adversarial_optimum(p, eta, e) - 2 * toy.standard_optimum(p, eta), 0, 0.9 * eta
-            ),
-        ],
-    ),
     (lesson.middle, [chord_by_root, chord_by_search, chord_on_a_grid]),
     (
         lesson.to_the_right,
@@ -67,6 +47,26 @@ RIGHT = [
             {"p": 0.99, "eta": 0.2, "d": 20, "rho": 0.5},
             {"p": 0.9, "eta": 0.05, "d": 100, "rho": 2},
             {"p": 0.95, "eta": 0.2, "d": 1, "rho": 0.3},
+        ],
+    ),
+    (
+        lesson.which_definition,
+        [
+            {"definition": "A", "fits": ["direction", "order"]},
+            {"definition": "a′", "fits": ("order", "direction")},
+            {"definition": "B", "fits": {"weights", "order"}},
+            {"definition": "C", "fits": ["direction", "order"]},
+            {"definition": "C", "fits": ["order"]},  # with one weak feature it can go down
+            {"definition": "D'", "fits": ["order"]},
+            {"definition": "D'", "fits": []},  # in some worlds nothing moves
+            {"definition": "E", "fits": []},
+            {"definition": "E", "fits": ["weights"]},
+            {"definition": "F1", "fits": ["direction"]},
+            {"definition": "G", "fits": ["weights"]},
+            {"definition": "H", "fits": ["order", "weights"]},
+            {"definition": "J", "fits": ["direction"]},
+            {"definition": "none", "fits": []},
+            {"definition": None, "fits": ()},
         ],
     ),
 ]
@@ -79,24 +79,6 @@ def test_every_right_way_is_accepted(exercise, answer):
 
 
 WRONG_ANSWERS = [
-    (lesson.best, lambda p, eta, d: -log_odds(p) / (2 * eta), "sign is turned"),
-    (lesson.best, lambda p, eta, d: log_odds(p) / eta, "Twice too large"),
-    (lesson.best, lambda p, eta, d: log_odds(p), "alone"),
-    (lesson.best, lambda p, eta, d: log_odds(p) / 2, "the exponents are eta"),
-    (lesson.best, lambda p, eta, d: p / (1 - p) / (2 * eta), "logarithm is missing"),
-    (lesson.best, lambda p, eta, d: math.log10(p / (1 - p)) / (2 * eta), "natural logarithm"),
-    (lesson.best, lambda p, eta, d: d * log_odds(p) / (2 * eta), "factor d too many"),
-    (lesson.best, lambda p, eta, d: log_odds(p) / (2 * eta * d), "factor d too few"),
-    (lesson.best, lambda p, eta, d: eta * d, "another w_1 only"),
-    (lesson.best, lambda p, eta, d: "w", "one number"),
-    (lesson.best, lambda p, eta, d: math.nan, "returned nan"),
-    (lesson.best, lambda p, eta, d: 1 / 0, "ZeroDivisionError"),
-    (lesson.best, 7.36, "must be a function"),
-    (lesson.doubling, lambda p, eta, d: eta, "infinite already"),
-    (lesson.doubling, lambda p, eta, d: eta / 4, "1.33 times w*"),
-    (lesson.doubling, lambda p, eta, d: -eta, "0 or more"),
-    (lesson.doubling, lambda p, eta, d: [eta], "one number"),
-    (lesson.doubling, 0.1, "must be a function"),
     (lesson.middle, lambda p, eta, d, rho: toy.standard_optimum(p, eta), "lowest point"),
     (lesson.middle, lambda p, eta, d, rho: toy.standard_optimum(p, eta) * (1 + rho**2 / 3 / d), "leading order"),
     (lesson.middle, lambda p, eta, d, rho: chord_by_root(p, eta, d, rho) + rho, "an end of the chord"),
@@ -126,6 +108,25 @@ WRONG_ANSWERS = [
     (lesson.to_the_right, {"p": 0.99, "eta": 0.2, "d": 20, "rho": ...}, "rho is still open"),
     (lesson.to_the_right, {"p": 0.99}, "with the keys"),
     (lesson.to_the_right, 0.99, "with the keys"),
+    (
+        lesson.which_definition,
+        {"definition": "A", "fits": ["order"]},
+        "A does not fit “direction”. Measure: w_1 changes",
+    ),
+    (lesson.which_definition, {"definition": "A", "fits": ["direction", "order", "constant"]}, "A fits “constant”"),
+    (lesson.which_definition, {"definition": "A", "fits": ["direction", "order", "weights"]}, "only w_1; whole loss"),
+    (lesson.which_definition, {"definition": "B", "fits": ["direction", "order", "weights"]}, "You say that B fits"),
+    (lesson.which_definition, {"definition": "F1", "fits": ["direction", "order"]}, "F1 fits “order”"),
+    (lesson.which_definition, {"definition": "I", "fits": ["direction"]}, "I fits “direction”"),
+    (lesson.which_definition, {"definition": "none", "fits": ["order"]}, "leave 'fits' empty"),
+    (lesson.which_definition, {"definition": "F3", "fits": []}, "Did you mean 'F2'? Or 'none'"),
+    (lesson.which_definition, {"definition": 7, "fits": []}, "definition is 7"),
+    (lesson.which_definition, {"definition": "A", "fits": ["sign"]}, "must be a list of some of the clues"),
+    (lesson.which_definition, {"definition": "A", "fits": "order"}, "must be a list of some of the clues"),
+    (lesson.which_definition, {"definition": "A", "fits": 3}, "must be a list of some of the clues"),
+    (lesson.which_definition, {"definition": "A", "fits": ...}, "fits is still open"),
+    (lesson.which_definition, {"definition": "A"}, "with the keys"),
+    (lesson.which_definition, "A", "with the keys"),
 ]
 
 
@@ -138,12 +139,9 @@ def test_a_wrong_answer_is_told_its_symptom(exercise, answer, symptom):
 
 @pytest.mark.parametrize(
     ("exercise", "answer"),
-    [
-        (e, a)
-        for e in (lesson.best, lesson.doubling, lesson.middle)
-        for a in (..., None, lambda *_: ..., lambda *_: None)
-    ]
-    + [(lesson.to_the_right, ...), (lesson.to_the_right, dict.fromkeys(("p", "eta", "d", "rho"), ...))],
+    [(lesson.middle, answer) for answer in (..., None, lambda *_: ..., lambda *_: None)]
+    + [(lesson.to_the_right, ...), (lesson.to_the_right, dict.fromkeys(("p", "eta", "d", "rho"), ...))]
+    + [(lesson.which_definition, ...), (lesson.which_definition, {"definition": ..., "fits": ...})],
 )
 def test_what_is_left_open_is_not_attempted(exercise, answer):
     assert exercise.check(answer).status == NOT_ATTEMPTED
@@ -155,13 +153,29 @@ def test_a_check_leaves_the_package_as_it_was():
     assert (toy.sam_optimum, leading.leading_order) == before
 
 
+def test_a_defended_answer_is_told_what_speaks_for_it_and_what_against():
+    said = lesson.which_definition.check({"definition": "B", "fits": ["weights", "order"]}).message
+    assert said.startswith("For B: weights, order; against it: direction, constant.")
+    assert "With one weak feature" in lesson.which_definition.check({"definition": "C", "fits": ["order"]}).message
+    none = lesson.which_definition.check({"definition": "none", "fits": []}).message
+    assert none.startswith("None can be defended. No definition here fits all four")
+
+
+def test_no_definition_fits_all_clues_nor_the_constant():
+    found = {name: exercises.clues_of(name) for name in toy.DEFINITIONS}
+    assert not any(clues["constant"] for clues in found.values())
+    assert [name for name, clues in found.items() if clues["weights"]] == ["B", "G", "H"]
+    assert [name for name, clues in found.items() if clues["direction"]] == ["A", "A'", "C", "D", "F1", "F2", "J"]
+    assert [name for name, clues in found.items() if not clues["order"]] == ["E", "F1", "F2", "G", "I", "J"]
+
+
 def test_hints_and_solutions():
-    for exercise in (lesson.best, lesson.doubling, lesson.middle, lesson.to_the_right):
+    for exercise in (lesson.middle, lesson.to_the_right, lesson.which_definition):
         assert len({exercise.hint().text for _ in exercise.hints}) == len(exercise.hints)
         namespace = {"np": np, "toy": toy}
         exec(exercise.solution().text, namespace)
         name = exercise.name.partition("/")[2]
-        answer = namespace[{"to the right": "world"}.get(name, name)]
+        answer = namespace[{"to the right": "world", "which definition": "place"}.get(name, name)]
         assert exercise.check(answer).status == CORRECT
 
 

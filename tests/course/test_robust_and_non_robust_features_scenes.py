@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize_scalar
 
 from samlib import toy
 from samlib.course import pictures, style, widgets
 from samlib.course.lessons import robust_and_non_robust_features as lesson
-from samlib.course.lessons.robust_and_non_robust_features import (
-    batches,
-    maps,
-    shift_maps,
-    shifts,
-    two_radii,
-    valley,
-    votes,
-)
+from samlib.course.lessons.robust_and_non_robust_features import batches, price, shifts, valley, votes
+from tests.course import scenes
 
 P, ETA, D = 0.95, 0.2, 50
 
@@ -29,6 +24,10 @@ def ends(scene: widgets.Live) -> list[dict]:
     here = {name: control.value for name, control in scene.controls.items()}
     options = {name: widgets.choices(control) for name, control in scene.controls.items()}
     return [here, *(here | {name: values[end]} for name, values in options.items() for end in (0, -1))]
+
+
+def states(scene: widgets.Live) -> int:
+    return int(np.prod([len(widgets.choices(control)) for control in scene.controls.values()]))
 
 
 def numbers(alt: str) -> list[float]:
@@ -61,11 +60,24 @@ def test_once_the_votes_mean_is_gone_no_weight_of_the_robust_feature_is_too_larg
     assert adversarial.attacked == pytest.approx(100 * (1 - P))  # wrong where the robust feature is
 
 
-def test_the_attack_shifts_every_vote_against_its_label_and_leaves_the_robust_feature():
-    robust, before, y = votes.attacked_examples(40, P, ETA, D, 0.0)
-    same, after, _ = votes.attacked_examples(40, P, ETA, D, 0.1)
-    assert np.array_equal(robust, same)
-    assert np.allclose(y * (before - after), 0.1 * D)
+@pytest.mark.parametrize("eps", [0.0, 0.1])
+def test_the_two_bells_cross_at_the_optimum_whatever_d_is(eps):
+    optimum = toy.adversarial_optimum(P, ETA, eps)
+    for d in votes.DS:
+        bells = votes.bells(np.array([-optimum, -optimum + 0.5]), P, ETA, d, eps)
+        assert bells[1][0] == pytest.approx(bells[-1][0])
+        assert bells[1][1] > bells[-1][1]  # above the threshold +1 is the more frequent label
+        assert votes.reach(P, ETA, d) > max(ETA * d, toy.standard_optimum(P, ETA))
+
+
+def test_the_bells_hold_the_classifiers_error():
+    standard = toy.standard_optimum(P, ETA)
+    grid = np.linspace(-80, 80, 16_001)
+    bells = votes.bells(grid, P, ETA, D, 0.1)
+    wrong = bells[1][grid < -standard].sum() + bells[-1][grid > -standard].sum()
+    assert wrong / sum(bell.sum() for bell in bells.values()) == pytest.approx(
+        toy.attacked_error(standard, P, ETA, D, 0.1), rel=2e-3
+    )
 
 
 def test_the_first_scene_says_what_it_shows():
@@ -79,12 +91,18 @@ def test_the_first_scene_says_what_it_shows():
         assert ("infinite" in alt) == (values["eps"] >= values["eta"]) == np.isinf(adversarial.w_1)
 
 
-def test_crosses_mark_what_the_standard_classifier_gets_wrong():
-    picture = votes.VotesAndErrors(style.figure(4.0))
-    robust, cast, y = np.array([1.0, 1.0, -1.0]), np.array([3.0, -5.0, 5.0]), np.array([1.0, 1.0, -1.0])
+def test_what_the_standard_classifier_gets_wrong_is_filled():
+    picture = votes.BellsAndErrors(style.figure(4.0))
+    grid = np.linspace(-20, 20, 41)
+    before, after = (votes.bells(grid, P, ETA, 20, eps) for eps in (0.0, 0.1))
+    picture.show_bells(grid, before, after, 4.0, 9.0)
+    assert picture.wrong[1].get_xy()[:, 0].max() == -5.0
+    assert picture.wrong[-1].get_xy()[:, 0].min() == -3.0
+    assert picture.thresholds["AT"].get_visible()
+    assert picture.names["AT"].get_text() == "AT: $+1$ above −9"
+    picture.show_bells(grid, before, before, 4.0, 4.0)
+    assert not picture.thresholds["AT"].get_visible()
     standard, adversarial = votes.Choice(4.0, 2.0, 7.0), votes.Choice(9.0, 3.0, 5.0)
-    picture.show_examples(robust, cast, y, standard, adversarial, 0.1)
-    assert picture.wrong.get_ydata().tolist() == [-5.0, 5.0]  # votes beyond 4 against the robust feature
     curve = np.full(votes.W_1.shape, 6.0)
     picture.show_errors(curve, 2 * curve, standard, adversarial, 0.1)
     assert picture.gap.line.get_ydata() == [2.0, 7.0]
@@ -95,7 +113,7 @@ def test_crosses_mark_what_the_standard_classifier_gets_wrong():
 # ---- section 2: the valley -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "rho"), [("A", 4.0), ("B", 3.0), ("F1", 1.5)])
+@pytest.mark.parametrize(("name", "rho"), [("A", 4.0), ("B", 3.0), ("F1", 1.5), ("F2", 0.25)])
 def test_sams_optimum_is_the_lowest_point_of_the_worst_error(name, rho):
     found = minimize_scalar(lambda w: valley.worst_error(name, w, P, D, rho), bounds=(2, 20), method="bounded").x
     assert found == pytest.approx(toy.sam_optimum(P, ETA, D, rho, name), rel=1e-3)
@@ -117,7 +135,7 @@ def test_no_perturbation_in_the_ball_is_worse_than_the_worst_error():
 
 
 def test_the_worst_error_takes_one_weight_or_many():
-    for name in shifts.DEFINITIONS:
+    for name in shifts.DEFINITIONS.values():
         many = valley.worst_error(name, np.array([5.0, 7.0]), P, D, 2.0)
         assert many.shape == (2,)
         assert float(valley.worst_error(name, 7.0, P, D, 2.0)) == pytest.approx(many[1])
@@ -132,167 +150,92 @@ def test_the_chord_of_the_optimum_is_level_and_reaches_the_worst_error(name, rho
     assert errors[0] == pytest.approx(errors[1], rel=1e-6)
     assert errors[0] == pytest.approx(float(valley.worst_error(name, optimum, P, D, rho)), rel=1e-6)
     assert valley.level_chord(name, optimum + 0.5, P, D, rho) is None
-    assert valley.level_chord("F1", optimum, P, D, rho) is None
+    assert all(valley.level_chord(other, optimum, P, D, rho) is None for other in ("F1", "F2"))
+
+
+def test_each_examples_own_worst_case_is_what_sampling_finds():
+    x, y = (v.double().numpy() for v in toy.sample(40_000, P, ETA, 20, torch.Generator().manual_seed(0)))
+    w = np.r_[7.0, np.ones(20)]
+    lost = y * (x @ w) < 0.5 * np.linalg.norm(x, axis=1)
+    assert valley.worst_error("F2", 7.0, P, 20, 0.5) == pytest.approx(lost.mean(), abs=0.005)
+
+
+def test_two_switches_make_four_definitions():
+    assert set(itertools.product(shifts.WEIGHTS, shifts.EXAMPLES)) == set(shifts.DEFINITIONS)
+    assert list(shifts.DEFINITIONS.values()) == ["A", "B", "F1", "F2"]
 
 
 @pytest.mark.slow
 def test_the_second_scene_says_what_it_shows():
     scene = lesson.optimum_shift()
-    for values in [*ends(scene), {"name": "F1", "rho": 4.0, "p": 0.95, "d": 20}]:
+    assert states(scene) <= 200
+    star = toy.standard_optimum(shifts.P, ETA)
+    for values in ends(scene):
         alt = look_at(scene, values)
-        optima = {n: valley.optimum_or_nan(n, values["p"], values["d"], values["rho"]) for n in shifts.DEFINITIONS}
-        star = toy.standard_optimum(values["p"], ETA)
-        assert f"definition {values['name']}: " in alt
+        letter = shifts.DEFINITIONS[values["weights"], values["examples"]]
+        optima = {
+            name: valley.optimum_or_nan(name, shifts.P, values["d"], values["rho"])
+            for name in shifts.DEFINITIONS.values()
+        }
+        assert f"(definition {letter}): " in alt
         for name, optimum in optima.items():
-            change = f"{100 * (optimum / star - 1):+.1f} %" if np.isfinite(optimum) else "without bound"
-            assert f"{name} {change}" in alt
-        own = optima[values["name"]]
-        assert (f"w* = {star:.2f}, SAM {own:.2f}" if np.isfinite(own) else "no optimum") in alt
-
-
-def test_a_chord_is_drawn_only_where_there_is_one():
-    picture = shifts.ValleyAndShifts(style.figure(3.9))
-    clean = 2 + np.abs(shifts.W_1 - 7)
-    picture.show_valley(clean, clean + 1, (7.0, 2.0), (8.0, 3.0), (4.0, 12.0), 4.0)
-    assert picture.chord.get_xdata() == (4.0, 12.0)
-    assert picture.chord.get_ydata() == [3.0, 3.0]
-    assert picture.heading.title.get_text() == "SAM moves to the robust feature"
-    picture.show_valley(clean, clean + 1, (7.0, 2.0), (np.nan, np.nan), None, 4.0)
-    assert np.isnan(picture.chord.get_xdata()).all()
-    assert picture.heading.title.get_text() == "SAM has no finite optimum"
-    changes = {name: np.array([1.0, 2.0, 3.0, 4.0, 5.0, 99.0]) for name in shifts.DEFINITIONS}
-    picture.show_changes(changes, "A", 5)
-    assert picture.here.get_ydata().tolist() == [60.0]  # at the edge of the picture
-
-
-# ---- section 3: the maps ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def few_maps():
-    """Of the definitions that are quick to solve."""
-    solvers = toy.sam_optimum, lesson.leading_order
-    return {name: tuple(maps._map(solve, name) for solve in solvers) for name in ("A", "B", "E", "F1")}
-
-
-def test_a_change_is_measured_in_percent_of_the_standard_optimum():
-    star = np.sqrt(0.7 * maps.D)
-    p = 1 / (1 + np.exp(-2 * maps.ETA * star))
-    assert toy.standard_optimum(p, maps.ETA) == pytest.approx(star)
-    moved = toy.sam_optimum(p, maps.ETA, maps.D, 0.5, "A")
-    assert maps.change(toy.sam_optimum, "A", 0.7, 0.5) == pytest.approx(100 * (moved / star - 1))
-    assert maps.change(toy.sam_optimum, "E", 0.7, 0.5) == 0.0
-    assert np.isnan(maps.change(toy.sam_optimum, "F2", 4.0, 0.9))  # no finite optimum
-
-
-def test_a_map_has_a_row_for_each_share_and_tells_up_from_down(few_maps):
-    exact, leading = few_maps["B"]
-    assert exact.shape == leading.shape == (len(maps.SHARES), len(maps.RHOS))
-    for row, share in enumerate(maps.SHARES):
-        assert (np.sign(exact[row]) == (1 if share > 2 else -1)).all()
-    assert sum(maps.counts(exact)) == exact.size
-    assert maps.counts(few_maps["E"][0]) == (0, 0)
+            change = f"{shifts.signed_percent(100 * (optimum / star - 1))} %"
+            assert f"{name} {change if np.isfinite(optimum) else 'without bound'}" in alt
+        own = optima[letter]
+        assert (f"w* = {star:.2f}, SAM {own:.2f}" if np.isfinite(own) else "no finite optimum") in alt
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [
-        (10.61, "+10.6"),
-        (-0.0067, "−0.007"),
-        (0.22, "+0.22"),
-        (-1.13, "−1.1"),
-        (670.2, "+670"),
-        (0.0, "0"),
-    ],
+    [(10.61, "+10.6"), (-0.0067, "−0.007"), (0.22, "+0.22"), (-1.13, "−1.1"), (670.2, "+670"), (0.0, "0")],
 )
 def test_a_change_is_written_with_its_sign_and_two_digits_or_so(change, words):
-    assert maps.signed_percent(change) == words
+    assert shifts.signed_percent(change) == words
 
 
-def test_shades_are_a_factor_of_ten_apart_green_up_and_purple_down():
-    colours = shift_maps.shades(np.array([-2.0, -0.5, 0.005, 0.5, 2.0, np.nan]))
-    red, green, blue = colours.T
-    assert (green[3:5] > np.maximum(red, blue)[3:5]).all()
-    assert (green[:2] < np.minimum(red, blue)[:2]).all()
-    assert (np.ptp(colours[[2, 5]], axis=1) < 0.01).all()  # white, and grey
-    assert colours[0].sum() < colours[1].sum() < colours[2].sum()
-    assert np.array_equal(shift_maps.shades(np.array([0.12])), shift_maps.shades(np.array([0.95])))
+def test_a_chord_is_drawn_only_where_there_is_one():
+    picture = shifts.ValleyAndShifts(style.figure(4.0))
+    clean = 2 + np.abs(shifts.W_1 - 7)
+    picture.show_valley(clean, clean + 1, (7.0, 2.0), (8.0, 3.0), (4.0, 12.0))
+    assert picture.chord.get_xdata() == (4.0, 12.0)
+    assert picture.chord.get_ydata() == [3.0, 3.0]
+    assert picture.heading.title.get_text() == "SAM gives the robust feature more weight"
+    picture.show_valley(clean, clean + 1, (7.0, 2.0), (6.0, 3.0), (4.0, 12.0))
+    assert picture.heading.title.get_text() == "SAM gives the robust feature less weight"
+    picture.show_valley(clean, clean + 1, (7.0, 2.0), (np.nan, np.nan), None)
+    assert np.isnan(picture.chord.get_xdata()).all()
+    assert picture.heading.title.get_text() == "SAM has no finite optimum"
+    changes = {name: np.array([1.0, 2.0, 3.0, 4.0, 5.0, 99.0]) for name in shifts.DEFINITIONS.values()}
+    picture.show_changes(changes, "A", 5)
+    assert picture.here.get_ydata().tolist() == [60.0]  # at the edge of the picture
 
 
-def test_the_third_scene_says_what_it_shows(few_maps):
-    scene = lesson.shift_map(few_maps)
-    assert scene.controls["name"].options == tuple(toy.DEFINITIONS)
-    for name in few_maps:
-        for share in (maps.SHARES[0], maps.SHARES[-1]):
-            alt = look_at(scene, {"name": name, "share": share})
-            row = few_maps[name][0][maps.SHARES.index(share)]
-            assert alt.startswith(f"Definition {name}: {shift_maps.summed_up(few_maps[name][0])}.")
-            for rho, change in zip(maps.RHOS, row, strict=True):
-                assert f"{maps.signed_percent(change)} % at {rho:g}" in alt
-    assert shift_maps.summed_up(few_maps["B"][0]) == "w_1 goes up in 12, down in 24 of 36 squares"
-    assert shift_maps.summed_up(few_maps["F1"][0]) == "w_1 goes up everywhere"
-    assert shift_maps.summed_up(few_maps["E"][0]) == "w_1 never moves"
-
-
-def test_what_stands_still_in_the_map_is_what_a_full_drawing_shows(few_maps):
-    scene = lesson.shift_map(few_maps)
-    fig = scene.picture.fig
-    for values in ({"name": "A", "share": 4.0}, {"name": "B", "share": 0.03}):
-        look_at(scene, values)
-        quick, moving = fig.pixels().copy(), fig.moving
-        fig.moving = []
-        whole, fig.moving = fig.pixels().copy(), moving
-        assert np.abs(quick.astype(int) - whole).mean() < 0.05
-
-
-def test_all_maps_in_one_picture_are_told_apart_in_words(few_maps):
-    shown = lesson.all_shift_maps(few_maps).data
-    assert "A up; B both ways; E never moves; F1 up." in shown
-
-
-def test_the_table_names_every_definition():
-    table = lesson.definitions().data
-    assert all(f"| {name} | {said} |" in table for name, said in toy.DEFINITIONS.items())
-
-
-# ---- section 4: batches ----------------------------------------------------------------------------------------------
-
-
-def test_the_interval_of_the_mean_is_students():
-    mean, half = lesson.mean_and_interval([1.0, 2.0, 3.0])
-    assert mean == 2.0
-    assert half == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)  # two degrees of freedom
-    with pytest.raises(ValueError, match="at least two runs"):
-        lesson.mean_and_interval([1.0])
+# ---- section 3: batches ----------------------------------------------------------------------------------------------
 
 
 def test_the_button_trains_three_seeds_and_says_their_mean():
     asked = []
 
-    def changes_of(m, rhos, learn_others, seeds):
-        asked.append((m, rhos, learn_others, seeds))
-        return [np.array([10.0 + seeds[0]])]
+    def changes_of(m, learn_others, seeds):
+        asked.append((m, learn_others, seeds))
+        return np.array([10.0 + seeds[0]])
 
-    work = lesson.train_by_batch_size(changes_of)
+    work = lesson.train_by_batch_size(changes_of, {1: [36.0, 37.0, 38.0]})
     assert "Nothing has been trained" in work.picture.value
     work.click_and_wait()
-    assert asked == [(16, [0.3], False, [seed]) for seed in range(3)]
+    assert asked == [(4, False, [seed]) for seed in range(3)]
     assert "w_1 / w_j changes by 11.0 ± 2.5 %" in work.picture.value
 
 
 def test_runs_are_marks_and_their_mean_a_bar():
-    picture = batches.ShiftByBatchSize(style.figure(3.7), {batches.KEPT: 37.0, batches.LEARNED: 2.0}, "Runs")
+    picture = batches.ShiftByBatchSize(style.figure(3.7), {batches.KEPT: 37.0, batches.LEARNED: 2.0})
     picture.show(batches.KEPT, 16, [12.0, 9.0, 12.0])
     picture.show(batches.KEPT, 16, [13.0, 9.0, 11.0])  # a second press takes the first one's place
     marks, bar = picture.marks[batches.KEPT, 16]
     assert marks.get_ydata().tolist() == [9.0, 11.0, 13.0]
     assert bar.get_ydata() == [11.0, 11.0]
     assert len(picture.marks) == 1
-
-
-def test_the_still_says_every_mean():
-    shown = lesson.shift_by_batch_size({1: np.array([30.0, 40.0])}, {16: np.array([1.0, 2.0])}).data
-    assert "others kept: 35.0 % at m = 1; all learned: 1.5 % at m = 16." in shown
+    assert not any(line.get_visible() for line in picture.ax.get_ygridlines())  # none through a label
 
 
 def test_the_exact_changes_are_those_of_definitions_j_and_i():
@@ -301,27 +244,52 @@ def test_the_exact_changes_are_those_of_definitions_j_and_i():
     assert 1 < exact[batches.LEARNED] < 3
 
 
-# ---- section 5: radii ------------------------------------------------------------------------------------------------
+# ---- section 4: price and gain ---------------------------------------------------------------------------------------
 
 
-def test_each_relation_gives_the_eps_whose_optimum_is_sams():
-    relations = two_radii.relations()
-    star = toy.standard_optimum(P, ETA)
-    for k in (0, 12, 24):
-        rho = two_radii.RADII[k]
-        assert toy.adversarial_optimum(P, ETA, relations["F1"][k]) == pytest.approx(
-            toy.sam_optimum(P, ETA, D, rho, "F1")
-        )
-        moved = toy.sam_optimum(P, ETA, D, two_radii.UNIT * rho, "J")
-        assert two_radii.eps_of_change(100 * (moved / star - 1)) == pytest.approx(relations["J"][k])
-    assert relations["A"][12] < 0.1 * relations["F1"][12]
+def test_price_and_gain_are_differences_of_the_two_errors():
+    trade, star = price.trade(D, 1.0, 0.1), toy.standard_optimum(P, ETA)
+    there = star + trade.step
+    assert there == pytest.approx(star / (1 - 1 / (ETA * D)))
+    rise = toy.clean_error(there, P, ETA, D) - toy.clean_error(star, P, ETA, D)
+    fall = toy.attacked_error(star, P, ETA, D, 0.1) - toy.attacked_error(there, P, ETA, D, 0.1)
+    assert (trade.price, trade.gain) == pytest.approx((100 * rise, 100 * fall))
 
 
-def test_the_last_picture_is_drawn_from_runs():
-    runs = [np.array([8.0, 9.0, 10.0]), np.array([33.0, 34.0, 38.0])]
-    step = np.geomspace(0.03, 1, 6)
-    shown = lesson.radii_and_price({1: runs, 16: runs}, step, 1e-4 * step**2, 1e-3 * step).data
-    assert "four relations of eps and rho" in shown
+def test_the_gain_is_largest_where_sams_choice_is_that_of_adversarial_training():
+    gains = [price.trade(20, rho, 0.05).gain for rho in (0.9, 1.0, 1.1)]  # eps = rho / d
+    assert gains[1] == max(gains)
+    assert price.trade(20, 2.0, 0.02).gain < 0  # far beyond
+
+
+@pytest.mark.parametrize(("size", "words"), [(0.3312, "0.33"), (7.2e-5, "0.000072"), (230.4, "230"), (-0.5, "−0.5")])
+def test_points_are_written_in_two_digits(size, words):
+    assert price.points(size) == words
+
+
+def test_the_fourth_scene_says_what_it_shows():
+    scene = lesson.price_and_gain()
+    assert states(scene) <= 200
+    for values in [*ends(scene), {"rho": 2.0, "eps": 0.02, "d": 20}]:
+        alt, trade = look_at(scene, values), price.trade(values["d"], values["rho"], values["eps"])
+        assert f"clean error rises by {price.points(trade.price)} points" in alt
+        said = f"under attack {'falls' if trade.gain > 0 else 'rises'} by {price.points(abs(trade.gain))} points"
+        assert said in alt
+        title = scene.picture.fig.axes[0].yaxis.label.get_text()
+        assert title.startswith("The gain is" if trade.gain > 0 else "No gain")
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [lesson.attacked_votes, lesson.optimum_shift, lesson.price_and_gain])
+def test_words_have_room_at_both_ends_of_all_controls(make):
+    scene = make()
+    assert len(scene.controls) <= 4
+    assert states(scene) <= 200
+    for values in scenes.ends(scene):
+        scenes.draw(scene, **values)
 
 
 def test_the_outline_of_a_mark_is_round_on_the_page():

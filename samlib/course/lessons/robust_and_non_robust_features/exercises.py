@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from unittest import mock
 
 from samlib import toy
-from samlib.course.exercise import Exercise, Question, attempted
+from samlib.course.exercise import CORRECT, Exercise, Question, Verdict, attempted
 from samlib.course.lessons.robust_and_non_robust_features import leading
+from samlib.toy_definitions import definition_named
 
-# ---- the best weight -------------------------------------------------------------------------------------------------
+# ---- the level chord -------------------------------------------------------------------------------------------------
 
 
 def _number(value: Any, what: str) -> float | str:
@@ -21,90 +22,6 @@ def _number(value: Any, what: str) -> float | str:
     except (TypeError, ValueError):
         return f"{what} must return one number; yours returned {value!r}."
     return number if math.isfinite(number) else f"{what} returned {number}: the logarithm of 0, or a division by 0?"
-
-
-def _judge_best(best: Callable[[float, float, int], Any]) -> str | None:
-    if not callable(best):
-        return f"best must be a function of p, eta and d, and yours is a {type(best).__name__}."
-    for p, eta, d in [(0.95, 0.2, 50), (0.7, 0.5, 3), (0.9, 0.05, 400)]:
-        value = _number(best(p, eta, d), "best")
-        if isinstance(value, str):
-            return value
-        odds, right = toy.Model(p, eta, d).log_odds, toy.standard_optimum(p, eta)
-        if math.isclose(value, right, rel_tol=1e-3):
-            continue
-        mistakes = {
-            "The sign is turned: w_1 must be positive, the robust feature is right more often than wrong.": -right,
-            "Twice too large. Moving w_1 by 1 moves one exponent up and the other "
-            "down: together they change by 2 eta.": odds / eta,
-            "You have ln(p / (1 - p)) alone. How many weak votes are worth that much depends on eta.": odds,
-            "You have ln(p / (1 - p)) / 2: the exponents are eta * w_1 and -eta * w_1, not w_1 and -w_1.": odds / 2,
-            "The logarithm is missing: take it on both sides of (1 - p) exp(eta w_1) = p exp(-eta w_1).": p
-            / (1 - p)
-            / (2 * eta),
-            "Take the natural logarithm: the density of a normal distribution has base e.": odds
-            / math.log(10)
-            / (2 * eta),
-            "A factor d too many: mean and variance of the sum both grow with d, and d cancels.": right * d,
-            "A factor d too few: mean and variance of the sum both grow with d, and d cancels.": right / d,
-        }
-        for message, wrong in mistakes.items():
-            if math.isclose(value, wrong, rel_tol=1e-3):
-                return message
-        here, there = (toy.clean_error(w, p, eta, d) for w in (value, right))
-        return (
-            f"At p = {p}, eta = {eta}, d = {d} your w_1 = {value:.4g} misclassifies {100 * here:.3g} %; another w_1 "
-            f"only {100 * there:.3g} %."
-        )
-    return None
-
-
-best = Exercise(
-    "robust_and_non_robust_features/best",
-    _judge_best,
-    "w* = ln(p / (1 - p)) / (2 eta): what the robust feature says about y, counted in votes of weak ones. d has "
-    "dropped out.",
-    [
-        "At the optimum the two terms in the brackets of L' are equal.",
-        "Put the logarithm on both sides of (1 - p) exp(eta w_1) = p exp(-eta w_1).",
-        "ln(1 - p) + eta w_1 = ln p - eta w_1; solve for w_1.",
-    ],
-)
-
-
-def _judge_doubling(doubling: Callable[[float, float, int], Any]) -> str | None:
-    if not callable(doubling):
-        return f"doubling must be a function of p, eta and d, and yours is a {type(doubling).__name__}."
-    for p, eta, d in [(0.95, 0.2, 50), (0.7, 0.5, 3), (0.9, 0.05, 400)]:
-        value = _number(doubling(p, eta, d), "doubling")
-        if isinstance(value, str):
-            return value
-        if math.isclose(value, eta / 2, rel_tol=1e-3):
-            continue
-        if value < 0:
-            return f"Your eps is {value:.4g}; an attack has a length of 0 or more."
-        if value >= eta:
-            return (
-                f"Your eps is {value:.4g} at eta = {eta}: there the weak features' mean is used up, and w_AT is "
-                "infinite already."
-            )
-        ratio = toy.adversarial_optimum(p, eta, value) / toy.standard_optimum(p, eta)
-        return f"At p = {p}, eta = {eta}, d = {d} your eps = {value:.4g} makes w_AT {ratio:.3g} times w*, not 2 times."
-    return None
-
-
-doubling = Exercise(
-    "robust_and_non_robust_features/doubling",
-    _judge_doubling,
-    "Half of eta, whatever p and d are: what counts is the share of the weak "
-    "features' mean that the attack takes away.",
-    [
-        "w_AT is w* with eta - eps in place of eta.",
-        "You want 1 / (eta - eps) = 2 / eta.",
-    ],
-)
-
-# ---- the level chord -------------------------------------------------------------------------------------------------
 
 
 class _Borrowed(Exception):
@@ -240,6 +157,116 @@ to_the_right = Exercise(
     ],
 )
 
+# ---- which definition does the theorem use? --------------------------------------------------------------------------
+
+CLUES = ("weights", "direction", "order", "constant")
+EITHER = {  # where both verdicts can be defended, and why
+    ("C", "direction"): "With one weak feature C can go down, from two on it goes up.",
+    ("D'", "order"): "D′ moves by a multiple of rho² in some worlds, and not at all in others.",
+    ("E", "weights"): "E is SAM's own step, but on w_1 alone.",
+}
+_FORMULA = ("B", "G", "H")  # all weights, one l_2 ball for the whole loss
+# p, eta, d: chosen so that every definition that can lower w_1 does so in one of them
+_WORLDS = ((0.6, 0.2, 50), (0.95, 0.2, 50), (0.99, 0.2, 50), (0.99, 0.2, 20))
+
+
+def _change(world: tuple[float, float, int], rho: float, name: str) -> float:
+    """Of w_1 against w*, as a fraction."""
+    return toy.sam_optimum(*world, rho, name) / toy.standard_optimum(*world[:2]) - 1
+
+
+def clues_of(name: str) -> dict[str, bool]:
+    """Which of the four clues to the theorem a definition fits, measured with `samlib.toy` in four worlds.
+
+    "weights": it perturbs what the formula on the paper's first page does. "direction": w_1 grows in every world.
+    "order": the change grows with rho². "constant": the change is 2/3 rho² in every world.
+    """
+    near, far = ([_change(world, rho, name) for world in _WORLDS] for rho in (0.02, 0.04))
+    moved = [abs(a) > 1e-9 for a in near]
+    return {
+        "weights": name in _FORMULA,
+        "direction": all(a > 1e-9 for a in near),
+        "order": all(moved) and all(3.5 < b / a < 4.5 for a, b in zip(near, far, strict=True)),
+        "constant": all(abs(a / 0.02**2 / (2 / 3) - 1) < 0.05 for a in near),
+    }
+
+
+def _read_place(answer: Any) -> tuple[str, set[str]] | str:
+    """The definition's name ("none" for none) and the clues that it is said to fit; or what is wrong with the form."""
+    if not isinstance(answer, Mapping) or set(answer) != {"definition", "fits"}:
+        return "Give a dict with the keys 'definition' and 'fits'."
+    if all(answer[key] is ... for key in answer):
+        attempted(None)
+    name, fits = answer["definition"], answer["fits"]
+    if name is ... or fits is ...:
+        return f"{'definition' if name is ... else 'fits'} is still open."
+    if isinstance(fits, str) or not isinstance(fits, Collection) or not set(map(str, fits)) <= set(CLUES):
+        return f"'fits' must be a list of some of the clues {', '.join(map(repr, CLUES))}; an empty one is allowed."
+    if name is None or str(name).lower() == "none":
+        return "none", set(fits)
+    try:
+        return definition_named(name), set(fits)
+    except (TypeError, ValueError) as error:
+        return f"{error} Or 'none'."
+
+
+def _judge_place(answer: Any) -> str | None:
+    read = _read_place(answer)
+    if isinstance(read, str):
+        return read
+    name, said = read
+    if name == "none":
+        return "If it is none of the thirteen, then it fits no clue here: leave 'fits' empty." if said else None
+    found = clues_of(name)
+    for clue, fits in found.items():
+        if (clue in said) != fits and (name, clue) not in EITHER:
+            return f"You say that {name} {'fits' if clue in said else 'does not fit'} “{clue}”. {_evidence(name, clue)}"
+    return None
+
+
+def _evidence(name: str, clue: str) -> str:
+    """What can be read or measured about a definition and a clue."""
+    if clue == "weights":
+        return f"{name} is: {toy.DEFINITIONS[name]}. The formula: all weights, an l_2 ball, the whole loss."
+    said = [
+        f"{100 * _change(world, 0.1, name):+.2g} % with rho = 0.1 and {100 * _change(world, 0.05, name):+.2g} % with "
+        f"rho = 0.05 at (p, eta, d) = {world}"
+        for world in (_WORLDS[0], _WORLDS[-1])
+    ]
+    return f"Measure: w_1 changes by {said[0]}; by {said[1]}. 2/3 rho² would be +0.67 % and +0.17 % in both."
+
+
+class Placed(Exercise):
+    """An exercise with several right answers: the praise says how the one that was given is defended."""
+
+    def check(self, answer: Any) -> Verdict:
+        """Judge an answer, and say of a right one what speaks for it and what against it."""
+        verdict = super().check(answer)
+        if verdict.status != CORRECT:
+            return verdict
+        name = _read_place(answer)[0]
+        if name == "none":
+            return Verdict(CORRECT, f"None can be defended. {self.praise}")
+        found = clues_of(name)
+        lists = (", ".join(clue for clue in CLUES if found[clue] is fits) or "none" for fits in (True, False))
+        both = [said for (other, _), said in EITHER.items() if other == name]
+        said = "For {}: {}; against it: {}.".format(name, *lists)
+        return Verdict(CORRECT, " ".join([said, *both, self.praise]))
+
+
+which_definition = Placed(
+    "robust_and_non_robust_features/which definition",
+    _judge_place,
+    "No definition here fits all four, so the constant may belong to one that we did not think of, or to another unit "
+    "of rho. A theorem is quoted with its definition, or as reported.",
+    [
+        "Measure: toy.sam_optimum(p, eta, d, rho, 'A') / toy.standard_optimum(p, eta) - 1, for two rho and two worlds.",
+        "'weights' is read off the formula: which weights, what ball, whose loss? 'order': halve rho; is the change "
+        "a quarter, or a half?",
+        "A fits 'direction' and 'order'. B fits 'weights' and 'order', but not 'direction': try p = 0.95 and d = 50.",
+    ],
+)
+
 # ---- questions -------------------------------------------------------------------------------------------------------
 
 bet_on_the_attack = Question(
@@ -270,17 +297,16 @@ bet_on_the_shift = Question(
     correct="to the right, at more weight on the robust feature",
 )
 
-bet_on_the_menu = Question(
-    "Above are thirteen readings of “the weights are perturbed”: which weights, worst case or average, one "
-    "perturbation for all or one for each example, which loss. In how many of them does SAM <i>always</i> put more "
-    "weight on the robust feature?",
+bet_on_the_ball = Question(
+    "Now <i>all</i> weights are perturbed, by a vector of length rho, as in SAM itself; still one perturbation for all "
+    "examples. With 50 weak features, SAM's choice is …",
     {
-        "in all of them": "Two of them never move it, and four can move it to the left.",
-        "in about half": "In six of them always, in one more from two weak features on; two never move it, and four "
-        "go either way.",
-        "in none": "Several always do: the level chord is one of them.",
+        "to the right as before": "That was so for w_1 alone. The ball of all weights reaches further to the right.",
+        "to the left of w*": "The ball also shrinks and grows the weak weights. Seen as w_1 it reaches further to the "
+        "right than to the left, so SAM steps back.",
+        "w* itself": "That holds for other readings; here the ball is lopsided.",
     },
-    correct="in about half",
+    correct="to the left of w*",
 )
 
 bet_on_the_batch = Question(

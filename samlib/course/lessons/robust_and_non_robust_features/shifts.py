@@ -1,8 +1,8 @@
-"""The scene of section 2: the valley of the error, its worst case within rho, and where SAM's optimum moves."""
+"""The scene of section 2: the valley of the error, its worst case within rho, and where SAM's optimum goes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,51 +11,63 @@ from numpy.typing import NDArray
 
 from samlib import toy
 from samlib.course import pictures, style, widgets
-from samlib.course.lessons.robust_and_non_robust_features.maps import signed_percent
 from samlib.course.lessons.robust_and_non_robust_features.valley import ETA, level_chord, optimum_or_nan, worst_error
 from samlib.course.pictures import Label
 
-DEFINITIONS = ("A", "B", "F1")
-RHOS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-PS = (0.9, 0.95, 0.99)
-DS = (20, 50, 100)
+WEIGHTS, EXAMPLES = ("only w_1", "all"), ("for all examples", "for each example")
+DEFINITIONS = {  # by the two switches
+    (WEIGHTS[0], EXAMPLES[0]): "A",
+    (WEIGHTS[1], EXAMPLES[0]): "B",
+    (WEIGHTS[0], EXAMPLES[1]): "F1",
+    (WEIGHTS[1], EXAMPLES[1]): "F2",
+}
+P = 0.95
+RHOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
+DS = (20, 50, 100, 200)
 W_1 = np.linspace(0.02, 22, 200)
 
 Array = NDArray[np.float64]
 
 
+def signed_percent(change: float) -> str:
+    """A change in two digits or so and with its sign: "+10.6", "−0.007", "0"."""
+    size = abs(change)
+    digits = 0 if size >= 99.5 else 1 if size >= 1 else 2 if size >= 0.095 else 3
+    return f"{change:+.{digits}f}".replace("-", "−") if size else "0"
+
+
 def optimum_shift() -> widgets.Live:
-    """The valley of the error, its worst case within rho by three definitions, and where each puts the optimum."""
+    """The valley of the error, its worst case within rho by two switches, and where SAM puts the optimum."""
     optima = {
-        (name, p, d): np.array([optimum_or_nan(name, p, d, rho) for rho in RHOS])
-        for name in DEFINITIONS
-        for p in PS
+        (name, d): np.array([optimum_or_nan(name, P, d, rho) for rho in RHOS])
+        for name in DEFINITIONS.values()
         for d in DS
     }
+    standard = toy.standard_optimum(P, ETA)
     with style.look():
-        picture = ValleyAndShifts(style.figure(3.9))
+        picture = ValleyAndShifts(style.figure(4.0))
 
-    def draw(name: str, rho: float, p: float, d: int) -> str:
-        at = RHOS.index(rho)
-        standard, optimum = toy.standard_optimum(p, ETA), float(optima[name, p, d][at])
-        chord = level_chord(name, optimum, p, d, rho) if np.isfinite(optimum) else None
-        level = 100 * float(worst_error(name, optimum, p, d, rho)) if np.isfinite(optimum) else np.nan
-        lowest = 100 * float(toy.clean_error(standard, p, ETA, d))
-        clean, worst = 100 * np.asarray(toy.clean_error(W_1, p, ETA, d)), 100 * worst_error(name, W_1, p, d, rho)
-        changes = {other: 100 * (optima[other, p, d] / standard - 1) for other in DEFINITIONS}
-        picture.show_valley(clean, worst, (standard, lowest), (optimum, level), chord, rho)
+    def draw(weights: str, examples: str, rho: float, d: int) -> str:
+        name, at = DEFINITIONS[weights, examples], RHOS.index(rho)
+        optimum = float(optima[name, d][at])
+        chord = level_chord(name, optimum, P, d, rho) if np.isfinite(optimum) else None
+        level = 100 * float(worst_error(name, optimum, P, d, rho)) if np.isfinite(optimum) else np.nan
+        lowest = 100 * float(toy.clean_error(standard, P, ETA, d))
+        clean, worst = 100 * np.asarray(toy.clean_error(W_1, P, ETA, d)), 100 * worst_error(name, W_1, P, d, rho)
+        changes = {other: 100 * (optima[other, d] / standard - 1) for other in DEFINITIONS.values()}
+        picture.show_valley(clean, worst, (standard, lowest), (optimum, level), chord)
         picture.show_changes(changes, name, at)
-        said = f"w* = {standard:.2f}, SAM {optimum:.2f}" if np.isfinite(optimum) else "no optimum"
+        said = f"w* = {standard:.2f}, SAM {optimum:.2f}" if np.isfinite(optimum) else "no finite optimum"
         shifts = ", ".join(
-            f"{other} {change[at]:+.1f} %" if np.isfinite(change[at]) else f"{other} without bound"
+            f"{other} {signed_percent(change[at])} %" if np.isfinite(change[at]) else f"{other} without bound"
             for other, change in changes.items()
         )
-        return f"definition {name}: {said}. Change of w_1: {shifts}"
+        return f"{weights}, {examples} (definition {name}): {said}. Change of w_1: {shifts}"
 
     controls = {
-        "name": widgets.toggle("definition of SAM's perturbation", DEFINITIONS, "A"),
+        "weights": widgets.toggle("which weights are perturbed", WEIGHTS, WEIGHTS[0]),
+        "examples": widgets.toggle("one perturbation …", EXAMPLES, EXAMPLES[0]),
         "rho": widgets.choice_slider("rho: radius in weight space", RHOS, 4.0),
-        "p": widgets.choice_slider("p: how often x_1 is right", PS, 0.95),
         "d": widgets.choice_slider("d: number of weak features", DS, 50),
     }
     return widgets.live(picture.fig, draw, controls)
@@ -68,22 +80,22 @@ class ValleyAndShifts:
 
     def __init__(self, fig: style.Canvas) -> None:
         self.fig = fig
-        self.heading = pictures.Heading(fig, style.MARGIN, 22)
-        self._valley(pictures.axes(fig, 62, 40, 406, 300))
-        pictures.Heading(fig, 520, 22, "Three definitions")
-        self._changes(pictures.axes(fig, 580, 40, 246, 300))
+        self.valley_ax = pictures.axes(fig, 48, 44, 440, 306)
+        self.heading = pictures.Heading(fig, style.MARGIN, 22, "SAM", axis=self.valley_ax.yaxis)
+        self._valley(self.valley_ax)
+        self.change_ax = ax = pictures.axes(fig, 574, 44, 252, 306)
+        self.change_heading = pictures.Heading(fig, 528, 22, "Change of $w_1$", axis=ax.yaxis)
+        self._changes(ax)
 
     def _valley(self, ax: Axes) -> None:
-        self.valley_ax = ax
         ax.set(
             yscale="log",
             xlim=(0, 22),
             xticks=range(0, 21, 5),
             xlabel="$w_1$: how many votes the robust feature is worth",
-            ylabel="error (%)",
         )
         pictures.plain_decades(ax.yaxis)
-        ax.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]))
+        ax.yaxis.set_major_locator(FixedLocator([0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]))
         ax.grid(axis="y")
         (self.clean,) = ax.plot([], [], **style.SGD.line())
         (self.worst,) = ax.plot([], [], **style.SAM.line())
@@ -92,19 +104,17 @@ class ValleyAndShifts:
             name: ax.plot([], [], **look.marks(markersize=8))[0]
             for name, look in (("standard", style.SGD), ("optimum", style.SAM))
         }
-        self.valley_labels = pictures.Labels(ax)
+        self.valley_labels = pictures.Labels(ax, paper=True)
 
     def _changes(self, ax: Axes) -> None:
-        self.change_ax = ax
         ax.set(xlim=(0, 1.05 * RHOS[-1]), ylim=(self.LOW, self.HIGH), xlabel="rho: radius in weight space")
-        ax.set_ylabel("change of $w_1$ (%)", labelpad=2)
         ax.set_yticks(range(-20, 61, 20), ["−20", "0", "+20", "+40", "+60"])
         ax.grid(axis="y")
         ax.axhline(0, color=style.EDGE, linewidth=0.8)
-        self.changes = {name: ax.plot([], [])[0] for name in DEFINITIONS}
+        self.changes = {name: ax.plot([], [])[0] for name in DEFINITIONS.values()}
         (self.here,) = ax.plot([], [], linestyle="none", marker="o", markersize=12, markerfacecolor="none",
                                markeredgecolor=style.INK, clip_on=False)  # fmt: skip
-        self.change_labels = pictures.Labels(ax)
+        self.change_labels = pictures.Labels(ax, paper=True)
 
     def show_valley(
         self,
@@ -113,7 +123,6 @@ class ValleyAndShifts:
         standard: tuple[float, float],
         optimum: tuple[float, float],
         chord: tuple[float, float] | None,
-        rho: float,
     ) -> None:
         """Errors in percent over W_1; the two optima as (w_1, error), nan where there is none; the chord's ends."""
         self.clean.set_data(W_1, clean)
@@ -121,7 +130,7 @@ class ValleyAndShifts:
         for name, (w, error) in (("standard", standard), ("optimum", optimum)):
             self.bottoms[name].set_data([w], [error])
         self.chord.set_data(chord or (np.nan, np.nan), [optimum[1]] * 2)
-        self.valley_ax.set_ylim(0.4 * clean.min(), max(12 * clean[-1], 1.3 * worst[-1]))
+        self.valley_ax.set_ylim(0.4 * clean.min(), min(1.6 * worst[0], 130))
         self._title(standard[0], optimum[0])
         curves = [np.column_stack([W_1, curve]) for curve in (clean, worst)]
         place, said = np.array([optimum]), f"{optimum[0]:.2f}"
@@ -134,7 +143,7 @@ class ValleyAndShifts:
             Label("ST", np.array([standard]), style.SGD, f"$w^*$ = {standard[0]:.2f}"),
             Label("SAM", place, style.SAM, said),
             Label("error", curves[0][::10], style.SGD, bold=False),
-            Label(f"worst error within rho = {rho:g}", curves[1][::10], style.SAM, bold=False),
+            Label("worst error within rho", curves[1][::10], style.SAM, bold=False),
             Label("level chord" if chord else "", ends, bold=False),
         ]
         marks = [pictures.around(self.valley_ax, point, 5) for point in (standard, optimum)]
@@ -142,35 +151,30 @@ class ValleyAndShifts:
 
     def _title(self, standard: float, optimum: float) -> None:
         if not np.isfinite(optimum):
-            self.heading.show("SAM has no finite optimum")
-            return
-        way = "to the robust feature" if optimum > standard else "away from the robust feature"
-        self.heading.show(f"SAM moves {way}")
+            self.heading.show("SAM has no finite optimum", "error, percent")
+        else:
+            way = "more" if optimum > standard else "less"
+            self.heading.show(f"SAM gives the robust feature {way} weight", "error, percent")
 
-    def show_changes(self, changes: Mapping[str, Sequence[float] | Array], name: str, at: int) -> None:
+    def show_changes(self, changes: Mapping[str, Array], name: str, at: int) -> None:
         """Changes in percent over RHOS for each definition; the chosen one stands out, with a ring at number `at`."""
+        self.change_heading.show("Change of $w_1$", f"percent, definition {name}")
         labels, curves = [], []
         for other, line in self.changes.items():
             chosen = other == name
-            line.set_data(RHOS, changes[other])
-            line.set(
-                color=style.SAM.color if chosen else style.EDGE,
-                linewidth=1.8 if chosen else 1.2,
-                zorder=3 if chosen else 2,
-            )
-            line.set(linestyle=style.SAM.linestyle if chosen else "-", marker=style.SAM.marker if chosen else "none")
-            curve = np.column_stack([RHOS, changes[other]])
-            curves.append(curve)
-            inside = curve[np.isfinite(curve[:, 1]) & (curve[:, 1] < self.HIGH)]
-            labels.append(Label(other, inside[-2:], style.SAM if chosen else style.SGD, bold=chosen))
+            curve = np.column_stack([[0, *RHOS], [0, *changes[other]]])
+            look = style.SAM if chosen else style.SGD
+            line.set_data(*curve.T)
+            line.set(color=look.color if chosen else style.EDGE, linestyle=look.linestyle, zorder=3 if chosen else 2)
+            line.set(linewidth=1.8 if chosen else 1.2, marker=look.marker if chosen else "none")
+            curves.append(curve[np.isfinite(curve[:, 1])])
+            inside = curves[-1][curves[-1][:, 1] < self.HIGH]
+            labels.append(Label(other, inside[-2:], look, bold=chosen))
         value = float(changes[name][at])
         ring = np.array([[RHOS[at], np.clip(value, self.LOW, self.HIGH)]])
         self.here.set_data(*ring.T)
         self.here.set_visible(bool(np.isfinite(value)))
         said = f"{signed_percent(value)} %" if np.isfinite(value) else "no finite optimum"
         place = ring if np.isfinite(value) else np.array([[RHOS[at], self.HIGH]])
-        marks = [
-            pictures.around(self.change_ax, ring[0], 8),
-            pictures.around(self.change_ax, (RHOS[0], changes[name][0]), 4),
-        ]
+        marks = [pictures.around(self.change_ax, ring[0], 8)]
         self.change_labels.show([Label(said, place, style.SAM), *labels], [*curves, *marks])

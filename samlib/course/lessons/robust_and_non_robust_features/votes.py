@@ -1,13 +1,12 @@
-"""The scene of section 1: examples of the simplified model under attack, and the error of every classifier."""
+"""The scene of section 1: the two kinds of examples, with and without attack, and the error of every classifier."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -16,7 +15,7 @@ from samlib.course import pictures, style, widgets
 from samlib.course.pictures import Label
 
 PS = (0.8, 0.95, 0.99)
-ETAS = (0.1, 0.2, 0.4)
+ETAS = (0.1, 0.2, 0.3)
 DS = (10, 50, 200)
 EPS = (0.0, 0.05, 0.1, 0.15, 0.19, 0.2, 0.25)
 W_1 = np.linspace(-2, 30, 161)
@@ -42,21 +41,32 @@ def choices(p: float, eta: float, d: int, eps: float) -> tuple[Choice, Choice]:
     return standard, adversarial
 
 
-def attacked_examples(n: int, p: float, eta: float, d: int, eps: float) -> tuple[Array, Array, Array]:
-    """n examples, always the same ones: robust feature, vote of the weak ones after the attack, label; each (n,)."""
-    x, y = (v.double().numpy() for v in toy.sample(n, p, eta, d, torch.Generator().manual_seed(1)))
-    return x[:, 0], x[:, 1:].sum(1) - eps * d * y, y
+def bells(votes: Array, p: float, eta: float, d: int, eps: float = 0.0) -> dict[int, Array]:
+    """{y: how many examples with x_1 = +1 have that label and those votes}, after the attack; each like `votes`.
+
+    In units of the peak that all of them together would have. The bells cross where both labels are equally likely.
+    """
+    shares = {1: p, -1: 1 - p}
+    return {y: share * np.exp(-((votes - y * (eta - eps) * d) ** 2) / (2 * d)) for y, share in shares.items()}
+
+
+def reach(p: float, eta: float, d: int) -> float:
+    """How far the axis of the votes must go: both bells, and ST's threshold."""
+    return max(eta * d + 3.2 * np.sqrt(d), 1.2 * toy.standard_optimum(p, eta))
 
 
 def attacked_votes() -> widgets.Live:
-    """Examples after the attack; the errors of every classifier, and what standard training and AT choose."""
+    """Two kinds of examples and where they cross; the errors of every classifier, and what ST and AT choose."""
     with style.look():
-        picture = VotesAndErrors(style.figure(4.0))
+        picture = BellsAndErrors(style.figure(4.0))
 
     def draw(p: float, eta: float, d: int, eps: float) -> str:
         standard, adversarial = choices(p, eta, d, eps)
         clean, attacked = (100 * np.asarray(toy.attacked_error(W_1, p, eta, d, e)) for e in (0.0, eps))
-        picture.show_examples(*attacked_examples(150, p, eta, d, eps), standard, adversarial, eps)
+        far = reach(p, eta, d)
+        votes = np.linspace(-far, far, 301)
+        before, after = (bells(votes, p, eta, d, e) for e in (0.0, eps))
+        picture.show_bells(votes, before, after, standard.w_1, adversarial.w_1)
         picture.show_errors(clean, attacked, standard, adversarial, eps)
         turned = f"{adversarial.w_1:.3g}" if np.isfinite(adversarial.w_1) else "infinite"
         return (
@@ -68,52 +78,37 @@ def attacked_votes() -> widgets.Live:
         "p": widgets.choice_slider("p: how often x_1 is right", PS, 0.95),
         "eta": widgets.choice_slider("η: mean of a weak feature", ETAS, 0.2),
         "d": widgets.choice_slider("d: number of weak features", DS, 50),
-        "eps": widgets.choice_slider("eps: shift of each weak feature (l_inf)", EPS, 0.1),
+        "eps": widgets.choice_slider("eps: shift of each weak feature (l_inf)", EPS, 0.0),
     }
     return widgets.live(picture.fig, draw, controls)
 
 
-class VotesAndErrors:
-    """Votes in two columns, one for each value of the robust feature, and beside them the error over w_1."""
+class BellsAndErrors:
+    """How the votes of both labels are spread where x_1 = +1, and beside them the error over w_1."""
 
-    LOWEST = 0.01  # percent, the bottom of the right-hand axes
+    LOWEST = 0.001  # percent, the bottom of the right-hand axes
 
     def __init__(self, fig: style.Canvas) -> None:
         self.fig = fig
-        self.places = np.random.default_rng(0).uniform(
-            -0.33, 0.33, 1000
-        )  # side by side, so that marks can be told apart
-        self._votes(pictures.axes(fig, 48, 64, 270, 286))
-        self.heading = pictures.Heading(fig, style.MARGIN, 22, axis=self.votes_ax.yaxis)
-        self._errors(pictures.axes(fig, 424, 40, 402, 310))
-        said = "percent misclassified"
-        pictures.Heading(fig, 388, 22, "Error of every classifier", said, axis=self.error_ax.yaxis)
-
-    def _votes(self, ax: Axes) -> None:
-        self.votes_ax = ax
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        ax.axhline(0, color=style.RULE, linewidth=0.8)
-        ax.set(xlim=(-1.6, 1.75), xlabel="robust feature $x_1$")
-        ax.set_xticks([-1, 1], ["−1", "+1"])
-        mark: dict[str, Any] = {
-            "linestyle": "none",
-            "markersize": 4.5,
-            "markeredgecolor": style.INK,
-            "markeredgewidth": 0.7,
-        }
-        self.marks = {
-            side: ax.plot([], [], marker=marker, markerfacecolor=face, **mark)[0]
-            for side, marker, face in ((1, "o", style.INK), (-1, "s", style.PAPER))
-        }
-        (self.wrong,) = ax.plot([], [], "x", color=style.AT.color, markersize=7, markeredgewidth=1.8)
-        self.thresholds, self.names = {}, {}
-        for name, look in (("ST", style.SGD), ("AT", style.AT)):
-            (self.thresholds[name],) = ax.plot([], [], **look.line(zorder=1.5))
-            self.names[name] = ax.text(0, 0, name, color=look.dark, fontweight="bold", va="center")
-        key: dict[str, Any] = {"transform": ax.transAxes, "va": "bottom"}
-        ax.text(0.0, 1.02, "●  $y = +1$", color=style.INK, **key)
-        ax.text(0.28, 1.02, "□  $y = -1$", color=style.INK, **key)
-        ax.text(0.56, 1.02, "✕  misclassified by ST", color=style.AT.dark, **key)
+        self.bells_ax = ax = pictures.axes(fig, style.MARGIN, 44, 356, 306)
+        self.heading = pictures.Heading(fig, style.MARGIN, 22, "Examples with $x_1 = +1$", axis=ax.yaxis)
+        ax.set(ylim=(0, 1.36), xlabel="vote of the weak features", yticks=[])
+        ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        colours = {y: pictures.signed(np.array([0.5 * y]), 1.0)[0] for y in (1, -1)}
+        nowhere = np.zeros((1, 2))
+        self.fills = {y: Polygon(nowhere, color=c, alpha=0.25, linewidth=0) for y, c in colours.items()}
+        self.wrong = {y: Polygon(nowhere, color=c, linewidth=0) for y, c in colours.items()}
+        for area in (*self.fills.values(), *self.wrong.values()):
+            ax.add_patch(area)
+        self.before = {y: ax.plot([], [], color=style.EDGE, linewidth=1.0)[0] for y in colours}
+        self.after = {y: ax.plot([], [], color=c, linewidth=1.8)[0] for y, c in colours.items()}
+        looks = {"ST": style.SGD, "AT": style.AT}
+        self.thresholds = {name: ax.plot([], [], **look.line(zorder=3))[0] for name, look in looks.items()}
+        self.crossings = {name: ax.plot([], [], **look.marks(markersize=8))[0] for name, look in looks.items()}
+        self.names = {name: ax.text(0, 0, "", color=look.dark, va="top") for name, look in looks.items()}
+        self.bell_labels = pictures.Labels(ax, paper=True)
+        self._errors(pictures.axes(fig, 440, 44, 386, 306))
+        pictures.Heading(fig, 404, 22, "Error of every classifier", "percent", axis=self.error_ax.yaxis)
 
     def _errors(self, ax: Axes) -> None:
         self.error_ax = ax
@@ -127,31 +122,41 @@ class VotesAndErrors:
         self.bottoms = {
             name: ax.plot([], [], **look.marks(markersize=8))[0] for name, look in (("ST", style.SGD), ("AT", style.AT))
         }
-        self.labels = pictures.Labels(ax)
+        self.labels = pictures.Labels(ax, paper=True)
 
-    def show_examples(
-        self, robust: Array, votes: Array, y: Array, standard: Choice, adversarial: Choice, eps: float
+    def show_bells(
+        self, votes: Array, before: dict[int, Array], after: dict[int, Array], standard: float, adversarial: float
     ) -> None:
-        """Examples, each (n,), and the two classifiers' thresholds."""
-        at = robust + self.places[: len(robust)]
-        for side, marks in self.marks.items():
-            marks.set_data(at[y == side], votes[y == side])
-        wrong = y * (standard.w_1 * robust + votes) < 0
-        self.wrong.set_data(at[wrong], votes[wrong])
-        reach = 1.05 * float(np.abs(votes).max())
-        self.votes_ax.set_ylim(-reach, reach)
-        self.heading.show("Votes of the weak features", "after the attack" if eps else "no attack")
-        heights = {"ST": -standard.w_1, "AT": -adversarial.w_1}
-        for name, height in heights.items():
-            self.thresholds[name].set_data(
-                [-1.45, -0.55, np.nan, 0.55, 1.45], [-height, -height, np.nan, height, height]
-            )
-            self.names[name].set_visible(abs(height) < reach and (name == "ST" or eps > 0))
-        self.thresholds["AT"].set_visible(eps > 0)
-        apart = 0.085 * reach  # two names on one height would cover each other
-        near = max(0.0, apart - (heights["ST"] - heights["AT"]) / 2) if eps and abs(heights["AT"]) < reach else 0.0
-        self.names["ST"].set_position((1.5, heights["ST"] + near))
-        self.names["AT"].set_position((1.5, max(heights["AT"], -reach) - near))
+        """Bells over votes, {label: (n,)}, without and after the attack; the two trainings' w_1.
+
+        Drawn on a square-root scale, on which the rare kind can be seen. What ST gets wrong is filled.
+        """
+        ax, attacked = self.bells_ax, not np.array_equal(before[1], after[1])
+        ax.set_xlim(votes[0], votes[-1])
+        self.heading.show(
+            "Examples with $x_1 = +1$", "after the attack; grey: before" if attacked else "square-root scale"
+        )
+        curves = {y: np.column_stack([votes, np.sqrt(bell)]) for y, bell in after.items()}
+        for y, curve in curves.items():
+            self.after[y].set_data(*curve.T)
+            self.before[y].set_data(votes, np.sqrt(before[y]) if attacked else np.full_like(votes, np.nan))
+            beyond = curve[curve[:, 0] < -standard] if y == 1 else curve[curve[:, 0] > -standard]
+            self.fills[y].set_xy(_down_to_zero(curve))
+            self.wrong[y].set_xy(_down_to_zero(beyond))
+        lines = list(curves.values())
+        for name, w, bell, top in (("ST", standard, before, 1.2), ("AT", adversarial, after, 1.34)):
+            shown = (name == "ST" or attacked) and w < votes[-1]
+            for artist in (self.thresholds[name], self.crossings[name], self.names[name]):
+                artist.set_visible(shown)
+            if shown:
+                at = np.array([-w, np.sqrt(np.interp(-w, votes, bell[1]))])
+                self.thresholds[name].set_data([-w, -w], [0, top])
+                self.crossings[name].set_data(*at[:, None])
+                self.names[name].set_position((-w + 0.02 * votes[-1], top))
+                self.names[name].set_text(f"{name}: $+1$ above {-w:.3g}".replace("-", "−"))
+                lines += [np.array([[-w, 0], [-w, top]]), pictures.around(ax, at, 6)]
+        labels = [Label(f"$y = {y:+d}$", curve[curve[:, 1].argmax()][None]) for y, curve in curves.items()]
+        self.bell_labels.show(labels, lines)
 
     def show_errors(self, clean: Array, attacked: Array, standard: Choice, adversarial: Choice, eps: float) -> None:
         """The errors over W_1 in percent, and the two classifiers where their curves are lowest."""
@@ -201,3 +206,10 @@ class VotesAndErrors:
             return f"$w_1$ = {adversarial.w_1:.3g}, to the right"
         shown = f"{adversarial.attacked:.2g} %" if adversarial.attacked > self.LOWEST else f"below {self.LOWEST:g} %"
         return f"$w_1$ = {adversarial.w_1:.3g}: {shown}"
+
+
+def _down_to_zero(curve: Array) -> Array:
+    """The area under a curve (n, 2), as a polygon."""
+    if len(curve) < 2:
+        return np.zeros((1, 2))
+    return np.vstack([[curve[0, 0], 0.0], curve, [curve[-1, 0], 0.0]])
