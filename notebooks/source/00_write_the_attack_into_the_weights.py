@@ -259,8 +259,8 @@ moves
 # others' margins change too: some lose, and some *gain*.
 #
 # With *all points*, each attacked point loses the same. The line has one step for all. Here it hardly turns: all points
-# have the direction of $w$ in common, so most of rho makes $w$ shorter, and up to eps = 1 no point is misclassified. No
-# point loses more by the shared step than by its own, because its own is the worst one for it.
+# have the direction of $w$ in common, so most of rho makes $w$ shorter, and up to eps = 0.8 no point is misclassified.
+# No point loses more by the shared step than by its own, because its own is the worst one for it.
 #
 # That compares single steps, not networks trained with them. SAM takes one ascent step for each batch; **m-SAM** takes
 # one for each m examples. Lesson 05 shows what m does to a network's robustness, and it is not what this picture
@@ -280,7 +280,7 @@ first = lesson.margins_lost(0.6, 0)
 assert np.isclose(first[0], 0.6 * np.linalg.norm([1.0, 0.6]))  # as much as the attack takes
 assert first.min() < 0  # some gain
 assert (together <= np.array(every) + 1e-12).all()
-for eps in (0.2, 0.4, 0.6, 0.8, 1.0):
+for eps in (0.2, 0.4, 0.6, 0.8):
     assert "0 of 8 misclassified" in moves.draw(eps, "the line", "all points")
 
 # %% [markdown]

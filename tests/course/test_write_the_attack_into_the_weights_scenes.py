@@ -117,4 +117,4 @@ def test_who_moves_counts_what_is_misclassified_and_its_words_have_room():
     for who in ("the point", "the line"):
         said = "first point's margin -0.06, 1 of 8 misclassified"
         assert said in scenes.draw(scene, eps=0.6, who=who, how_many="one point")
-    assert "0 of 8 misclassified" in scenes.draw(scene, eps=1.0, who="the line", how_many="all points")
+    assert "0 of 8 misclassified" in scenes.draw(scene, eps=0.8, who="the line", how_many="all points")

@@ -12,7 +12,7 @@ from torch import Tensor
 from samlib.course import style, widgets
 from samlib.course.lessons.perturbing_the_input.paths import STEP_SIZES, STEPS
 from samlib.course.lessons.perturbing_the_input.shared import parts
-from samlib.course.pictures import Heading, Label, Labels, Sheet, axes, grey, percent_axis, rgb
+from samlib.course.pictures import Heading, Label, Labels, Sheet, around, axes, grey, percent_axis, rgb
 
 Robust = Mapping[tuple[str, float], Tensor]  # of `robust_on_the_way`
 MISCLASSIFIED, BROKEN, ROBUST = range(3)
@@ -88,6 +88,7 @@ class BoundPicture:
         self.sheet.text(self.LEFT + 180, 402, "without an attack", quiet=True)
 
     def _curves(self, ax: Axes) -> None:
+        self.ax = ax
         percent_axis(ax, "robust accuracy (%)")
         ax.set(xlim=(-0.5, STEPS + 0.5), xlabel="steps")
         self.bound = ax.axhline(self.together, color=style.INK, linewidth=1.2)
@@ -111,7 +112,9 @@ class BoundPicture:
             labels.append(Label("all these attacks together", avoid[-1][1:] - [[12, 0]], said=f"{self.together:.0f} %"))
         if runs > 1 and steps > 2:
             labels.append(Label("one run", avoid[0][2:], bold=False))
-        self.labels.show(labels, avoid)
+        avoid.append(around(self.ax, (steps, several[steps]), 7))
+        grid = [(np.array([[0, share], [STEPS, share]]), 0.7) for share in range(0, 101, 25)]
+        self.labels.show(labels, avoid, grid)
         self.fig.moving = [self.heading.title, self.heading.said, self.sheet.painting, *self.counts]
         self.fig.moving += [self.bound, self.one, self.several, self.here, *parts(self.labels)]
 

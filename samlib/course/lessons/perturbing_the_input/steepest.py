@@ -37,7 +37,7 @@ def one_step() -> widgets.Live:
     controls = {
         "angle": widgets.choice_slider("gradient: its angle, degrees", range(0, 180, 15), 30),
         "norm": widgets.toggle("norm", NORMS, "l2"),
-        "step_size": widgets.choice_slider("step size, in pixels", [0.1, 0.15, 0.25, 0.4], 0.25),
+        "step_size": widgets.choice_slider("step size, in pixels", [0.1, 0.25, 0.4], 0.25),
     }
     return widgets.live(picture.fig, draw, controls)
 

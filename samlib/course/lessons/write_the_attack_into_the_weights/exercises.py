@@ -147,7 +147,7 @@ spare = Exercise(
     "write_the_attack_into_the_weights/spare",
     _judge_spare,
     "It is ‖x‖/‖p‖ = 1/sin(angle between x and x′) times as long as the cheapest dW: nearly free for a digit that "
-    "looks quite different, dear for a similar one, impossible for a multiple of x. A change of the weights that "
+    "looks quite different, expensive for a similar one, impossible for a multiple of x. A change of the weights that "
     "touches one digit only must pay for every digit that it spares.",
     [
         "Each row of dW must give 0 with x′. So which part of x may the rows be made of?",

@@ -14,7 +14,7 @@ POINTS = np.array(
 )
 LABELS = np.array([1, 1, 1, 1, -1, -1, -1, -1])
 NORMAL = np.array([1.0, 0.6])  # w: the line is w . x = 0
-EPS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+EPS = (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
 def rho_for(eps: float) -> float:
@@ -96,10 +96,7 @@ class MarginPicture:
             self.plane.plot(*POINTS[side == LABELS].T, **old)
             self.dots.append(self.plane.plot(*POINTS[side == LABELS].T, **look, markerfacecolor=face)[0])
         (self.wrong,) = self.plane.plot([], [], "x", color=style.AT.color, markersize=13, markeredgewidth=2.2)
-        self.numbers = [
-            self.plane.annotate(f"{i}", point, xytext=(0, 0), textcoords="offset points", color=style.QUIET)
-            for i, point in enumerate(POINTS, start=1)
-        ]
+        self.numbers = pictures.Labels(self.plane)
         pictures.Heading(fig, 390, 22, said="●  class A     □  class B")
         self._bars()
 
@@ -133,10 +130,10 @@ class MarginPicture:
         for dots, side in zip(self.dots, (1, -1), strict=True):
             dots.set_data(*points[side == LABELS].T)
         self.wrong.set_data(*points[now < 0].T)
-        beside = {1: (9, -10), -1: (-14, 3)} if points_moved else {1: (7, 6), -1: (-13, -13)}  # off line and way
-        for number, point, label in zip(self.numbers, points, LABELS, strict=True):
-            number.xy = tuple(point)
-            number.set_position(beside[int(label)])
+        ways = [*np.stack([POINTS, points], axis=1), _ends(w).T, _ends(NORMAL).T]
+        marks = [pictures.around(self.plane, point, 7) for point in (*points, *POINTS)]
+        labels = [pictures.Label(f"{i}", point[None], bold=False) for i, point in enumerate(points, start=1)]
+        self.numbers.show(labels, ways + marks)
         for bar, margin in zip(self.bars, now, strict=True):
             bar.set_width(margin)
             bar.set_color(mover.color)
