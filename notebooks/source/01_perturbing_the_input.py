@@ -7,7 +7,7 @@
 #   samlib:
 #     title: Perturbing the input
 #     part: core
-#     minutes: 70
+#     minutes: 45
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
 #     finds: FGSM and PGD from scratch; balls and projections; a robust accuracy is an upper bound, never a proof
@@ -17,20 +17,19 @@
 # **After this lesson you can**
 #
 # - say who attacks, before you attack: what the attacker knows, may change, and wants;
-# - write the two attacks that this course uses, FGSM and PGD, and test them against a measurement instead of a library;
-# - draw what a step, a ball and a projection are, in the two norms;
+# - write the two attacks that this course uses, FGSM and PGD;
+# - draw what a step, a ball and a projection are, in two norms;
 # - find the faults that make a network look robust, and say what an honest number promises, and what not.
 #
 # **You need** Python, PyTorch tensors, and what a gradient is. A **logit** is a network's score for a class; the
-# network says the class with the largest. The **loss** $\ell$ is the *cross-entropy*: minus the logarithm of the
-# probability that the network gives to the right class, so it is large where that is small.
+# largest is its answer. The **loss** $\ell$ is the *cross-entropy*: minus the logarithm of the probability that the
+# network gives to the right class.
 
 # %% [markdown]
 # ## 1 · Who attacks?
 #
-# A network classifies a digit correctly. How small a change makes it get the digit wrong? Before any code, four
-# questions.
-# Their answers together are called the **threat model**, and a robustness figure without one means nothing.
+# How small a change makes a network misclassify a digit? The answers to four questions are called the **threat model**.
+# A robustness figure without one means nothing.
 #
 # | question | in this course |
 # |---|---|
@@ -40,11 +39,10 @@
 # | To what end? | that the network says *any* wrong class (*untargeted*) |
 #
 # Two norms measure the change. **l_inf** is the largest change of a single pixel: each pixel has a budget of its own.
-# **l_2** is the Euclidean length of the whole change: all pixels share one budget. (In code: `"linf"` and `"l2"`.) All
-# changes within the budget make up a **ball**, of radius eps. Pixels run from 0 (paper) to 1 (ink), and eps is always
-# in this unit.
+# **l_2** is the Euclidean length of the whole change: all pixels share one budget. All changes within the budget make
+# up a **ball** of radius eps. Pixels run from 0 (paper) to 1 (ink), and eps is in this unit.
 #
-# The two balls with the same eps are very different sets. **Predict** how different:
+# **Predict** how different the two balls are:
 
 # %%
 from samlib.course.lessons import perturbing_the_input as lesson
@@ -61,9 +59,10 @@ print(f"l_inf {corner.abs().max():g}, l_2 {corner.norm():g}")
 assert (corner.abs().max(), corner.norm()) == (0.125, 1.0)
 
 # %% [markdown]
-# **Explain.** The whole change can become 1 long. In 64 dimensions the l_inf ball reaches $\sqrt{64} = 8$ times as far
-# into its corners as the l_2 ball of the same eps. So *never compare an eps in l_inf with one in l_2*. And a promise
-# about one ball says little about the other, and nothing about a shift, a rotation or a shadow. They are other threats.
+# **Explain.** In 64 dimensions the l_inf ball reaches $\sqrt{64} = 8$ times as far into its corners as the l_2 ball of
+# the same eps. So never compare an eps in l_inf with one in l_2.
+#
+# A promise about one ball says little about the other, and nothing about a shift, a rotation or a shadow.
 
 # %% [markdown]
 # ## 2 · One step
@@ -72,49 +71,30 @@ assert (corner.abs().max(), corner.norm()) == (0.125, 1.0)
 #
 # $$ \ell(x + \delta) \;\approx\; \ell(x) + \langle g, \delta\rangle , \qquad g = \nabla_x\,\ell\,(x), $$
 #
-# where $g$ holds one slope for each pixel and $\langle g, \delta\rangle$ multiplies pixel by pixel and adds up. Which
-# $\delta$ in the ball makes that largest? We call it the **steepest step**; its norm is eps. **Predict:**
+# with one slope for each pixel in $g$. The $\delta$ in the ball that makes $\langle g, \delta\rangle$ largest is the
+# **steepest step**; its norm is eps. **Predict:**
 
 # %%
 lesson.bet_on_the_step.ask()
 
 # %% [markdown]
-# **Move.** An image of only two pixels: a point in the plane. Turn the `gradient`, switch the `norm`, and watch where
-# the steepest step (orange) goes. `step size` is the norm of the step. The curve on the right goes once around the edge
-# of the ball and shows how much the loss would rise there, for a gradient of length 1; the orange mark is where a
-# steepest step of norm eps ends.
-#
-# Then make `step size` larger than `eps`, and see what brings the point back: first into the ball (**projection**: the
-# nearest point of the ball), then into the box of images (a **clamp**: each pixel is cut to [0, 1]).
+# **Move.** An image of two pixels is a point in the plane. Turn the `gradient` and switch the `norm`; the curve on the
+# right says how much the loss would rise at each point of the ball's edge. Then make `step size` larger than eps = 0.25
+# and see what brings the point back: first into the ball (**projection**: the nearest point of the ball), then into the
+# box of images (a **clamp**: each pixel is cut to [0, 1]).
 
 # %%
-one_step = lesson.one_step()
-one_step
+lesson.one_step()
 
 # %% [markdown]
 # **Explain.** In l_2 the steepest step follows the gradient: eps times $g / \lVert g \rVert_2$. In l_inf it goes into a
-# *corner*: each pixel spends its whole budget in the direction that its slope says, eps times $\operatorname{sign}(g)$.
-# Turn the gradient from 15° to 75°: the l_inf step does not move at all, and past an axis it jumps to the next corner.
-# Only the signs count. (On an axis one slope is 0, and that pixel stays where it is.)
+# *corner*, because each pixel spends its whole budget in the direction of its slope: eps times
+# $\operatorname{sign}(g)$. Turn the gradient from 15° to 75°, and the l_inf step does not move.
 #
-# Still pictures, l_inf and then l_2, with a step longer than eps:
-
-# %%
-from IPython.display import display
-
-display(*(one_step.still(norm=norm, eps=0.25, step_size=0.4) for norm in ("linf", "l2")))
+# The projections differ too: l_inf cuts the change of each pixel to [−eps, eps], l_2 shortens the change as a whole.
 
 # %% [markdown]
-# From the centre of the ball, both projections went straight back. From elsewhere they differ: l_inf cuts the change of
-# each pixel to [−eps, eps], l_2 shortens the change as a whole. Twelve changes outside, and where they are projected
-# to:
-
-# %%
-lesson.projections()
-
-# %% [markdown]
-# Is there really nothing better in the ball than the steepest step? Try 100,000 random changes, for a gradient with 64
-# slopes:
+# Is nothing in the ball better than the steepest step? 100,000 random changes, for a gradient with 64 slopes:
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -125,18 +105,17 @@ print(f"rise of the loss, best of 100,000: {(tried @ slopes).max():.2f}")
 print(f"rise of the loss, steepest step:   {steepest_rise:.2f}")
 
 # %% tags=["guard"]
-assert (tried @ slopes).max() < steepest_rise
+assert (tried @ slopes).max() < 0.8 * steepest_rise  # not near
 
 # %% [markdown]
-# Random changes do not come near. *Random directions are no substitute for the worst one.* You will meet this sentence
-# again in the space of weights.
+# Random changes do not come near. *Random directions are no substitute for the worst one*, here and in the space of
+# weights.
 #
 # ### Before you trust a gradient, measure it
 #
-# A network, trained here and now on the digits. Pixels go in as they are; its first layer **normalises** them: it
-# subtracts the mean pixel, 0.305, and divides by the spread of the pixels, 0.376. (`double` makes it compute with 64
-# bits, so that tiny differences are not lost in rounding; `eval` is the mode in which a network is used, which section
-# 5 comes to.)
+# A network, trained here and now: *the 256-unit network on normalised pixels*, the one of this course's measured
+# tables, for evidence. It takes pixels as they are; its first layer subtracts the mean pixel, 0.305, and divides by the
+# pixels' spread, 0.376. (`double`: with 64 bits, so that tiny differences are not lost in rounding.)
 
 # %%
 import samlib
@@ -153,8 +132,8 @@ assert abs(float(net.normalize.mean) - 0.305) < 0.001
 assert abs(float(net.normalize.std) - 0.376) < 0.001
 
 # %% [markdown]
-# PyTorch computes the slope of the loss in one pixel. So can you, by moving that pixel a little up and a little down
-# and dividing by the way. That is a **finite difference**:
+# PyTorch computes the slope of the loss in one pixel. A **finite difference** measures it: move that pixel a little up
+# and a little down, and divide by the way.
 
 # %%
 digit, label = x_test[:1].double(), y_test[:1]
@@ -173,9 +152,9 @@ assert torch.isclose(rise / (2 * h), by_torch[0, 0, 3, 4], rtol=1e-4)
 #
 # ### Exercise 1 · FGSM (easy, 8 minutes)
 #
-# Write it. `model` maps images (n, ...) to logits (n, classes). The check compares your step with finite differences.
-# It also looks at what you leave behind: an attack must change neither `x` nor anything in the network, its weights'
-# `.grad` included.
+# Write it. `model` maps images (n, ...) to logits (n, classes). Sum the loss over the images, so that each gets the
+# gradient of its own. The check compares your step with finite differences, and looks at what you leave behind: an
+# attack changes neither `x` nor anything in the network, its weights' `.grad` included.
 
 
 # %% tags=["stub"]
@@ -197,22 +176,16 @@ def fgsm(model, x, y, eps):
 lesson.fgsm.check(fgsm)  # lesson.fgsm.hint() and lesson.fgsm.solution() help
 
 # %% [markdown]
-# *Sum or mean over the batch?* With the sum, each image gets the gradient of its own loss. With the mean it gets an
-# $n$-th of that, and the sign of it is the same. (Unless the numbers become so small that they vanish; the sum is
-# safer.)
-
-# %% [markdown]
 # ## 3 · Many steps
 #
-# FGSM believes the slope at its start for the whole way. But the loss of a network is no plane: it bends. So take
-# shorter steps, look at the slope again after each, and come back into the ball and the box each time. That is **PGD**,
-# *projected gradient descent* (on minus the loss, so the loss rises). From a start $x_0$ in the ball, here $x$ itself:
+# FGSM trusts the slope at its start for the whole way, but a network's loss bends. So take shorter steps, compute the
+# slope again after each, and come back into the ball and the box each time. That is **PGD**, *projected gradient
+# descent* (on minus the loss, so the loss rises). From a start $x_0$ in the ball, here $x$ itself:
 #
 # $$ x_{k+1} \;=\; \operatorname{clamp}_{[0,1]}\Big( x +
 # \operatorname{project}\big( x_k + \text{step size} \cdot \operatorname{steepest}(\nabla\ell(x_k)) - x \big)\Big) $$
 #
-# Here is a network whose loss bends. It classifies images of two pixels into two classes: class A lies above a wave,
-# class B below it.
+# Here is a network whose loss bends, for images of two pixels: class A lies above a wave, class B below it.
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -224,23 +197,20 @@ samlib.train(plane_net, images, labels, epochs=150, batch_size=100, weight_decay
 print(f"{100 * samlib.accuracy(plane_net, images, labels):.1f} % of its training images are classified correctly")
 
 # %% [markdown]
-# The attack begins at an image of class A, (0.9, 0.8), a little above a crest of the wave. **Predict:**
+# The attack begins at (0.9, 0.8), an image of class A. **Predict:**
 
 # %%
 lesson.bet_on_the_path.ask()
 
 # %% [markdown]
-# **Move.** Left: every point is an image. Purple is classified as A, green as B, and the darker, the surer; the black
-# line is the boundary between them. The white point is the image. The attack raises the loss within the ball (orange),
-# a part of which lies outside the box. Its end, a diamond, is filled if it is misclassified. Right: the logit of B
-# minus that of A after each step. The higher it is, the higher is the loss.
+# **Move.** Left, every point is an image: purple where the network answers A, green where it answers B. The attack
+# (black) raises the loss within the ball (orange). Right, the logit of B minus that of A after each step: the higher it
+# is, the higher is the loss.
 #
-# Begin with one step of 0.25; then make the steps shorter and more. What is the smallest eps on the slider that still
-# succeeds?
+# Begin with one step of 0.25; then make the steps shorter and more. What is the smallest eps that still succeeds?
 
 # %%
-path = lesson.path_in_the_plane(plane_net, start=(0.9, 0.8))
-path
+lesson.path_in_the_plane(plane_net, start=(0.9, 0.8))
 
 
 # %% tags=["guard"]
@@ -257,28 +227,19 @@ assert end_of("linf", 0.08, 20, 0.01) < 0
 assert min(end_of(norm, 0.12, 20, 0.02) for norm in ("linf", "l2")) > 0
 
 # %% [markdown]
-# **Explain.** The ten short steps end higher, and the network misclassifies. The one long step follows the slope at its
-# start, to the lower left. A third of the way it is close to the black line; then it goes on, down the other side,
-# because it never asks for the slope again. Ten short steps turn in time. They zigzag, because the sign of a slope
-# knows only four directions here. The smallest eps of the slider that succeeds is 0.12, in both norms.
+# **Explain.** Ten short steps end higher, and the image is misclassified. The one long step follows the slope at its
+# start; a third of the way it is closer to the black line than where it ends. Short steps turn in time. The smallest
+# eps that succeeds is 0.12, in both norms.
 #
-# Note the balance: steps that are too short for their number never reach the edge of the ball (20 steps of 0.01 get no
-# farther than 0.2), and steps that are too long jump to and fro. A common choice is a step size of about 2.5 · eps /
-# steps: enough to reach the edge from anywhere, and to move along it.
-#
-# Still: FGSM and PGD in the same ball, and PGD in the l_2 ball of radius 0.15.
-
-# %%
-ten_short = {"steps": 10, "step_size": 0.05}
-display(path.still(), path.still(**ten_short), path.still(norm="l2", eps=0.15, **ten_short))
+# Steps that are too short for their number never reach the edge of the ball; steps that are too long jump to and fro. A
+# common step size is 2.5 · eps / steps.
 
 # %% [markdown]
 # ### Exercise 2 · PGD, for any ball (medium, 10 minutes)
 #
-# The ball is an object with two answers: `ball.steepest(slopes)`, a step of norm 1, and `ball.project(delta)`, the
-# nearest change inside. `gradient` is a function: give it images, it returns the slopes of their losses. (The check
-# gives it finite differences.) Write the loop. If it never asks which norm it is, it will serve for weights as well, in
-# lesson 02.
+# `ball.steepest(slopes)` is a step of norm 1, `ball.project(delta)` the nearest change inside. `gradient` is a
+# function: give it images, it returns the slopes of their losses. (The check gives it finite differences.) Write the
+# loop. If it never asks which norm it is, it will serve for weights as well, in lesson 02.
 
 
 # %% tags=["stub"]
@@ -301,32 +262,21 @@ def pgd(gradient, x, start, ball, step_size, steps):
 lesson.pgd.check(pgd)
 
 # %% [markdown]
-# *First the ball, then the box.* The clamp moves every pixel towards $x$, which is an image itself, so it never leaves
-# the ball. In l_inf the result is the nearest point that lies in both. In l_2 it lies in both too, but is not always
-# the nearest; attack code is commonly content with it.
-
-# %% [markdown]
 # ## 4 · A digit under attack
 #
-# Now 64 pixels. The network is the one from section 2. The attack is `samlib`'s PGD on the cross-entropy, 20 steps of
-# eps / 8 from the digit itself, on one digit of each class that the network classifies correctly with a little to spare
-# (no attack of l_inf 0.02 breaks it). **Predict:**
-
-# %%
-lesson.bet_on_the_pixels.ask()
+# Now 64 pixels, and the network of section 2. PGD takes 20 steps of eps / 8 on the cross-entropy, from the digit
+# itself: one of each class, chosen so that no attack of l_inf 0.02 breaks it.
 
 # %%
 digits, kinds = lesson.chosen_digits(net, x_test.double(), y_test)
 
 # %% [markdown]
-# **Move** `step` slowly from 0 to 20 and watch the logits: the bar of the right class (black) shrinks, that of the
-# largest wrong one (orange) grows. About where it overtakes, the loss crosses the grey line: there the right class has
-# a probability of one half. Then switch the `norm` and look at the change; its full colour means 0.3 or more. The `eps`
-# slider shows two radii: the first counts for l_inf, the second, four times as large, for l_2.
+# **Move** `step` from 0 to 20: the logit of the right class (black) falls, the largest wrong one (orange) rises. Switch
+# the `norm` and compare the change. (The `eps` slider shows two radii: the first for l_inf, the second, four times as
+# large, for l_2.) At which eps would you hesitate yourself?
 
 # %%
-attack = lesson.digit_under_attack(net, digits, kinds)
-attack
+lesson.digit_under_attack(net, digits, kinds)
 
 # %%
 ended = samlib.pgd(net, digits, kinds, 0.125, steps=20, step_size=0.125 / 8, random_start=False, keep="last")
@@ -342,13 +292,11 @@ assert share > 0.9
 assert 0.6 < ten < 0.9, "the ten most changed of 64 pixels hold most of the squared length"
 
 # %% [markdown]
-# **Explain.** Nearly all of the 64 pixels are as far as they may go, so the l_inf change is flat: each pixel has spent
-# its whole budget, on more ink or on less, or it is paper or ink already and cannot go on. (A white pixel that should
-# become whiter stays.) The l_2 attack has one budget for all pixels and spends most of it on the few with steep slopes.
-# You still recognise the digit.
+# **Explain.** In l_inf nearly all pixels have spent their whole budget, on more ink or on less, or they are paper or
+# ink already and cannot go on. In l_2 all share one budget, so most of it goes into the few with steep slopes.
 #
-# Is the change just noise? Give each pixel the same 0.125 with a random sign. And is it a quirk of this one network?
-# Show the attacked digits to another, which began with other random weights:
+# Is the change just noise? Is it a quirk of this one network? Random signs of the same 0.125, and another network that
+# began with other random weights:
 
 # %%
 signs = 2 * torch.randint(2, (1000, *digits.shape), generator=torch.Generator().manual_seed(0)) - 1
@@ -366,32 +314,25 @@ assert by_attack <= 5
 assert by_transfer <= 6
 
 # %% [markdown]
-# It is no noise, and no quirk. Random signs are harmless, and the attack on one network misleads the other as well: it
-# **transfers**. Ten digits and two networks of one shape are no study, but a warning: an attacker may not even need to
-# know the weights.
-#
-# Still, the digit 3 under both:
-
-# %%
-display(attack.still(digit=3, norm="linf"), attack.still(digit=3, norm="l2"))
+# It is no noise: random signs are harmless. And no quirk: the attack on one network misleads the other too, it
+# **transfers**. So an attacker may not even need to know the weights. (Ten digits and two networks are a warning, no
+# study.)
 
 # %% [markdown]
 # ## 5 · An upper bound, never a proof
 #
 # **Robust accuracy** is the share of images that are classified correctly and stay so under *every* change within the
-# ball. An attack tries some changes. What it breaks is broken. What it does not break may still fall to a better
-# attack. So a measured robust accuracy is an **upper bound** of the true one. Whoever makes the attack weaker makes the
-# number larger.
+# ball. An attack tries some changes. What it breaks is broken; what it does not break may fall to a better attack.
 #
-# Here is a small **ResNet**: layers of *convolutions* (little templates that slide over the image), with shortcuts
-# around them. It also has layers called **BatchNorm**. They normalise what passes through: in **training mode** by the
-# mean and spread of the batch at hand, in **evaluation mode** by those remembered from training. A network is used, and
-# attacked, in evaluation mode; `samlib` sees to it.
+# A measured robust accuracy is an upper bound of the true one, and a weaker attack makes the number larger.
 #
-# The threat: 100 test digits, l_inf eps = 0.0625. PGD starts at a random point of the ball; a **restart** is another
-# run from another point, and an image counts as broken if any point of any run breaks it. There are two losses to
-# maximise: the cross-entropy, and the **margin loss**, the best wrong logit minus the right one (lesson 00's margin
-# with its sign turned: above 0 the image is misclassified).
+# Here is a small **ResNet**. Its **BatchNorm** layers normalise what passes through: in **training mode** by the mean
+# and spread of the batch at hand, in **evaluation mode** by those remembered from training. A network is used, and
+# attacked, in evaluation mode.
+#
+# The threat: 100 test digits, l_inf eps = 0.0625. PGD starts at a point drawn uniformly from the ball; a **restart** is
+# another run from another point, and an image counts as broken if any point of any run breaks it. Two losses: the
+# cross-entropy, and the **margin loss**, the best wrong logit minus the right one.
 
 # %%
 resnet = samlib.small_resnet()
@@ -407,14 +348,13 @@ print(f"{100 * clean:.1f} % of the 100 digits are classified correctly, no attac
 lesson.bet_on_the_steps.ask()
 
 # %% [markdown]
-# **Move.** Begin with few steps of 0.02 eps. How high can you make the number? How low? On the right are the 100
-# digits: those on orange are broken, those on grey are misclassified without an attack. The black line is what all
-# attacks behind these controls leave when they work *together*.
+# **Move.** Begin with few steps of 0.02 eps. How high can you make the number? How low? Digits on orange are broken,
+# those on grey misclassified without an attack. At 40 steps a black line appears: what all attacks behind these
+# controls leave *together*.
 
 # %%
 robust = lesson.robust_on_the_way(resnet, some_x, some_y, EPS)  # 40 steps, four runs, two losses, four step sizes
-bound = lesson.upper_bound(robust, some_x)
-bound
+lesson.upper_bound(robust, some_x)
 
 # %%
 union = 100 * samlib.robust_accuracy(resnet, some_x, some_y, EPS)
@@ -430,27 +370,25 @@ def left(steps, size, runs, loss):
 all_together = 100 * torch.stack([mask[-1].all(0) for mask in robust.values()]).all(0).double().mean().item()
 assert left(3, 0.1, 1, "ce") > left(40, 0.02, 1, "ce") > left(40, 0.1, 1, "ce") + 10
 assert left(40, 0.1, 1, "ce") >= left(40, 0.1, 4, "ce") >= all_together
-assert 22 < 100 * clean - left(40, 0.1, 1, "ce") < 38  # about 30 of them
+assert 27 <= 100 * clean - left(40, 0.1, 1, "ce") <= 33  # about 30 of them
+assert 2 <= 100 * clean - left(3, 0.1, 1, "ce") <= 5  # a few
+assert 1 <= left(40, 0.1, 1, "ce") - all_together <= 5  # a few more
+assert left(40, 0.02, 1, "ce") - left(40, 0.1, 1, "ce") > left(40, 0.1, 1, "ce") - all_together  # short steps cost most
+robust_share = left(40, 0.1, 1, "ce") / 100
+assert round(196 * (robust_share * (1 - robust_share) / 100) ** 0.5) == 9
 assert union <= left(40, 0.1, 1, "ce")
 
 # %% [markdown]
-# **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. The first figure said more about
-# the attack than about the network: one network, one eps, and a "robust accuracy" of anything between the largest of
-# these numbers and the smallest. Steps that cannot reach the edge of the ball cost the most; restarts and another loss
-# still find a few digits that one run missed. `samlib.robust_accuracy` therefore tries several attacks, one after
-# another, and counts as broken what any of them breaks.
+# **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. Steps that cannot reach the edge
+# of the ball cost the most; restarts and another loss find a few digits more. `samlib.robust_accuracy` therefore tries
+# several attacks, and counts as broken what any of them breaks. (And 100 digits are few: the 95 % interval of such a
+# share is ± 9 points.)
 #
-# The curve goes flat, and that is comforting, but *a flat curve is no proof*: it says that more of *this* attack does
-# not help. Lesson 04 shows networks for which it goes flat far too high.
+# A flat curve is no proof: it says that more of *this* attack does not help. Lesson 04 shows networks for which it goes
+# flat far too high.
 #
-# Still: three short steps on the cross-entropy, and forty on the margin loss with four runs.
-
-# %%
-display(bound.still(), bound.still(steps=40, runs=4, loss="margin"))
-
-# %% [markdown]
-# In two dimensions one can simply look everywhere. For 200 images of the two-pixel network, l_inf eps = 0.15, and a
-# grid of 61 × 61 points in each ball:
+# In two dimensions one can simply try everything. 200 images of the two-pixel network, l_inf eps = 0.15, a grid of
+# 61 × 61 points in each ball:
 
 # %%
 x, y, offsets = images[:200], labels[:200], torch.linspace(-0.15, 0.15, 61)
@@ -472,77 +410,22 @@ print(*(f"{name:25} {100 * value:5.1f} %" for name, value in bounds.items()), se
 # %% tags=["guard"]
 fgsm_, pgd_, restarts_, truth = bounds.values()
 assert fgsm_ >= pgd_ >= restarts_ >= truth - 0.01
+assert restarts_ <= truth + 0.02  # or close to it
 
 # %% [markdown]
-# PGD with restarts comes down to the truth, or close to it, but only the last line *shows* that. (And even it tries no
-# changes closer to each other than the 0.005 from one point of the grid to the next.) With 64 pixels and only three
-# values each, there would be $3^{64}$ points to look at. So we attack, and say what we did.
-#
-# ### Exercise 3 · Where to start (medium, 8 minutes)
-#
-# A restart should begin anywhere in the ball with equal chance (**uniformly**). In l_inf that is easy: draw each
-# pixel's change by itself. In l_2, much published code draws a direction, and then a radius uniformly from 0 to eps. In
-# how many dimensions is that right? Write `l2_start`: changes drawn uniformly from the l_2 ball.
-
-
-# %% tags=["stub"]
-def l2_start(x, eps, generator):
-    """Images x (n, ...), radius eps, a torch.Generator to draw from -> changes (n, ...), uniform."""
-    ...
-
-
-# %% tags=["solution", "exercise:perturbing_the_input/l2_start"]
-def l2_start(x, eps, generator):
-    """Images x (n, ...), radius eps, a torch.Generator to draw from -> changes (n, ...), uniform."""
-    delta = torch.randn(x.shape, generator=generator, dtype=x.dtype).flatten(1)
-    delta = delta / delta.norm(dim=1, keepdim=True)
-    radius = eps * torch.rand(len(x), 1, generator=generator, dtype=x.dtype) ** (1 / delta.shape[1])
-    return (radius * delta).view_as(x)
-
-
-# %%
-lesson.l2_start.check(l2_start)
-
-# %% [markdown]
-# A uniform radius is right in one dimension only. In 64, half of the ball lies farther out than 0.989 eps, and such
-# starts hardly ever do. Does it matter? That is a question for a measurement: PGD on the ResNet in the l_2 ball of 0.5,
-# ten steps of 0.125, six runs, from either kind of start.
-
-# %%
-ball, robust_to = samlib.balls.L2(0.5), {}
-for name in ("uniform in the ball", "uniform radius"):
-    generator, robust_to[name] = torch.Generator().manual_seed(0), torch.ones(100, dtype=torch.bool)
-    for _ in range(6):
-        delta = ball.random_start(some_x, generator)
-        if name == "uniform radius":
-            delta = 0.5 * torch.rand(100, 1, 1, 1, generator=generator) * ball.steepest(delta)
-        ends = lesson.pgd_path(resnet, some_x, some_y, ball, 10, 0.125, (some_x + delta).clamp(0, 1))[-1]
-        robust_to[name] &= resnet.eval()(ends).argmax(1) == some_y
-both = [100 * value.double().mean().item() for value in robust_to.values()]
-print(*(f"{name}: {value:.1f} % robust" for name, value in zip(robust_to, both, strict=True)), sep="\n")
-
-# %% tags=["guard"]
-assert abs(both[0] - both[1]) < 6
-assert round(0.5 ** (1 / 64), 3) == 0.989
-
-# %% [markdown]
-# On this network, hardly: ten steps forget where they began. So nobody would see this fault in the result. That is a
-# reason to get it right in the code, where a paper says *uniform in the ball*.
+# PGD with restarts comes down to the truth, or close to it, but only the last line *shows* that (up to the 0.005
+# between two points of the grid). With 64 pixels and three values each, there would be $3^{64}$ points to try. So we
+# attack, and say what we did.
 #
 # ### Four faults
 #
-# A colleague reports that our ResNet is almost untouched by l_inf attacks of 0.0625. The honest figure first: PGD on
-# the cross-entropy, 40 steps of eps / 10, one random start. Now one fault at a time:
+# The same ResNet and digits, PGD on the cross-entropy, 40 steps of eps / 10, one random start; then with one fault at a
+# time:
 #
 # - *training mode*: the network is attacked and judged in training mode;
 # - *eps in normalised pixels*: the attack works behind the layer that divides by 0.376, with the same number for eps;
 # - *too few, too short steps*: three of eps / 10, from the digit itself;
 # - *no clamp*: pixels may leave [0, 1].
-#
-# What does each do to the figure? **Predict:**
-
-# %%
-lesson.bet_on_the_faults.ask()
 
 # %%
 reported = lesson.four_faults(resnet, some_x, some_y, EPS)
@@ -556,16 +439,18 @@ assert too_low < no_fault - 5
 # %% [markdown]
 # **Explain.** Three faults make the report better: that is why they live long. In training mode another network is
 # attacked than the one that will be used. Behind the normalisation the ball has shrunk to 0.376 of its radius. Three
-# short steps never see its edge. The missing clamp makes the attacker stronger than the threat model allows: darker
-# than ink, lighter than paper. It makes the report worse, and is as wrong.
+# short steps never reach its edge.
 #
-# Here is the colleague's code. All four are in it:
+# The missing clamp makes the report worse, and is as wrong: the threat model does not allow such pixels.
+
+# %% [markdown]
+# ### Exercise 3 · An honest report (medium, 15 minutes)
+#
+# A colleague reports that our ResNet is almost untouched by l_inf attacks of 0.0625. Here is the code; all four faults
+# are in it. Find them.
 
 
 # %%
-import copy
-
-
 def claimed(net, x, y, eps):
     z = net.normalize(x)
     body = torch.nn.Sequential(*list(net)[1:])  # all layers after the normalisation
@@ -577,6 +462,9 @@ def claimed(net, x, y, eps):
     return (body(z_adv).argmax(1) == y).double().mean().item()
 
 
+# %%
+import copy
+
 boast = claimed(copy.deepcopy(resnet).train(), some_x, some_y, EPS)  # in training mode, as it came from training
 print(f"claimed: {100 * boast:.1f} % robust; clean accuracy is {100 * clean:.1f} %")
 
@@ -584,11 +472,9 @@ print(f"claimed: {100 * boast:.1f} % robust; clean accuracy is {100 * clean:.1f}
 assert boast > 0.9
 
 # %% [markdown]
-# ### Exercise 4 · An honest report (medium, 12 minutes)
-#
-# Write `honest`, with none of the four faults, in plain PyTorch: the point is to see what a library takes care of.
-# `net` comes in training mode, as from training; leave it as you find it. The check watches every image that your
-# function shows to the network, and compares your figure with samlib's: take enough steps.
+# Write `honest`, without them, in plain PyTorch. `net` comes in training mode; leave it as you find it. The check
+# watches every image that your function shows to the network, and compares your figure with samlib's: take enough
+# steps.
 
 
 # %% tags=["stub"]
@@ -617,18 +503,14 @@ def honest(net, x, y, eps):
 lesson.honest.check(honest)
 
 # %% [markdown]
-# From here on the course uses `samlib.pgd` and `samlib.robust_accuracy`, which take care of all this. Now you know what
-# they do.
+# From here on the course uses `samlib.pgd` and `samlib.robust_accuracy`, which take care of all this.
 #
 # ### Where it fails
 #
-# - **The loss goes flat.** Where a network is very sure, the cross-entropy's gradient is so small that it vanishes in
-#   32-bit numbers, and PGD stands still. The network looks robust and is not. That is one kind of *gradient masking*,
-#   and lesson 04 is about it.
-# - **Hills.** PGD ends on the hill where it starts. Restarts try other hills; in 64 dimensions, and more so in the
-#   3,072 of a small colour photograph (32 × 32 × 3), there are too many to try all.
-# - **The ball is not the world.** l_inf and l_2 balls are a model of "a change that nobody notices". They are easy to
-#   compute with. A shifted digit, a shadow, a pen of another colour lie outside.
+# - **The loss goes flat.** Where a network is very sure, the cross-entropy's gradient vanishes in 32-bit numbers, and
+#   PGD stands still. The network looks robust and is not: one kind of *gradient masking* (lesson 04).
+# - **Local maxima.** PGD ends at a maximum near its start. Restarts try others; in 64 dimensions there are too many.
+# - **The ball is not the world.** A shifted digit, a shadow, a pen of another colour lie outside.
 # - **A number without its attack.** Robust accuracy names norm, eps, steps, step size, restarts, losses and the number
 #   of images, or it says nothing.
 
@@ -638,8 +520,8 @@ lesson.honest.check(honest)
 # - First the threat model: what the attacker knows, may change, how much, and to what end.
 # - The steepest step is eps times $\operatorname{sign}(g)$ in l_inf, eps times $g/\lVert g\rVert_2$ in l_2. FGSM is one
 #   such step; PGD is many, each followed by the way back into ball and box.
-# - Three questions are all that PGD asks of a ball: where to start, which way is steepest, what is the nearest point
-#   inside. Lesson 02 asks them of a ball of *weights*.
+# - PGD asks a ball three things: where to start, which way is steepest, what is the nearest point inside. Lesson 02
+#   asks them of a ball of *weights*.
 # - An attack gives an upper bound on robust accuracy. Training mode, wrong units and too few steps raise it; a missing
 #   clamp breaks the threat model.
 #

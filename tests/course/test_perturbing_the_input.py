@@ -13,7 +13,7 @@ from samlib.course.lessons.perturbing_the_input import honest_report, judging
 from samlib.course.widgets import question
 from tests.course.answers import check, solved
 
-EXERCISES = {"fgsm": lesson.fgsm, "pgd": lesson.pgd, "l2_start": lesson.l2_start, "honest": lesson.honest}
+EXERCISES = {"fgsm": lesson.fgsm, "pgd": lesson.pgd, "honest": lesson.honest}
 
 
 @pytest.mark.slow
@@ -244,70 +244,6 @@ def test_a_wrong_pgd_is_told_its_symptom(pgd, word):
     check(lesson.pgd, pgd, WRONG, word)
 
 
-# ---- the start in the l_2 ball ---------------------------------------------------------------------------------------
-
-
-def start_from(direction, radius):
-    """An l_2 start from a law of directions and one of radii, which may be wrong."""
-
-    def l2_start(x, eps, generator):
-        d = x[0].numel()
-        delta = direction((len(x), d), generator)
-        u = torch.rand(len(x), 1, generator=generator, dtype=torch.float64)
-        return (eps * radius(u, d) * delta / delta.norm(dim=1, keepdim=True)).view_as(x)
-
-    return l2_start
-
-
-def gaussian(shape, generator):
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def cube(shape, generator):
-    return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
-
-
-def positive(shape, generator):
-    return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-
-def from_two_more_dimensions(x, eps, generator):
-    """A point on the sphere in d + 2 dimensions, without its last two coordinates, is uniform in the ball."""
-    point = gaussian((len(x), x[0].numel() + 2), generator)
-    return (eps * point / point.norm(dim=1, keepdim=True))[:, :-2].view_as(x)
-
-
-@pytest.mark.parametrize("l2_start", [start_from(gaussian, lambda u, d: u ** (1 / d)), from_two_more_dimensions])
-def test_every_right_start_is_accepted(l2_start):
-    check(lesson.l2_start, l2_start, CORRECT)
-
-
-right_radius = lambda u, d: u ** (1 / d)  # noqa: E731
-
-
-@pytest.mark.parametrize(
-    ("l2_start", "word"),
-    [
-        (start_from(gaussian, lambda u, d: u), "drawn uniformly from 0 to eps"),
-        (start_from(gaussian, lambda u, d: torch.ones_like(u)), "on the surface"),
-        (start_from(gaussian, lambda u, d: u**0.5), "radius is not right"),
-        (start_from(gaussian, lambda u, d: 2 * u), "long, and eps is"),
-        (start_from(cube, right_radius), "prefer the diagonals"),
-        (start_from(positive, right_radius), "lean to one side"),
-        (lambda x, eps, generator: samlib.balls.L2(eps).random_start(x, generator), "samlib's own"),
-        (lambda x, eps, generator: x + start_from(gaussian, right_radius)(x, eps, generator), "change only"),
-        (
-            lambda x, eps, generator: start_from(gaussian, right_radius)(x, eps, torch.Generator()) * torch.rand(()),
-            "gen",
-        ),
-        (lambda x, eps, generator: torch.full_like(x, 0.01), "same change"),
-        (lambda x, eps, generator: x[0], "shape"),
-    ],
-)
-def test_a_wrong_start_is_told_its_symptom(l2_start, word):
-    check(lesson.l2_start, l2_start, WRONG, word)
-
-
 # ---- an honest report ------------------------------------------------------------------------------------------------
 
 
@@ -399,12 +335,7 @@ def test_the_network_of_the_exercise_is_as_before_after_a_careless_answer():
 
 def test_each_question_has_its_answer_among_its_choices():
     questions = [value for value in vars(lesson).values() if isinstance(value, Question)]
-    assert len(questions) == 9
+    assert len(questions) == 7
     for asked in questions:
         assert len(asked.choices) >= 3
         question(asked.text, asked.choices, asked.correct)
-
-
-def test_the_spread_that_a_question_names_is_the_one_in_use():
-    assert samlib.models.DIGITS_STD == 0.376
-    assert "0.376" in lesson.bet_on_the_faults.choices["eps is measured in normalised pixels"]

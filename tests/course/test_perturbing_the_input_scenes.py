@@ -75,7 +75,7 @@ def test_the_step_scene_names_the_points_that_it_draws():
     assert states_of(scene) <= 200
     for state, alt in at_both_ends(scene):
         gradient = steepest.unit_gradient(state["angle"])
-        _, *way = steepest.step_and_back(steepest.X, gradient, *(state[k] for k in ("norm", "eps", "step_size")))
+        _, *way = steepest.step_and_back(steepest.X, gradient, state["norm"], 0.25, state["step_size"])
         numbers = [float(number) for number in re.findall(r"\((-?[\d.]+), (-?[\d.]+)\)", alt) for number in number]
         assert numbers == pytest.approx(np.concatenate(way), abs=0.006)
 
@@ -93,10 +93,6 @@ def test_the_labels_of_the_step_scene_name_only_what_happened():
     assert "clamped" not in words(0.4)
 
 
-def test_the_projections_are_one_picture_with_a_text():
-    assert "nearest side or corner" in lesson.projections().data
-
-
 # ---- PGD in the plane ------------------------------------------------------------------------------------------------
 
 
@@ -106,7 +102,7 @@ def test_the_path_begins_at_the_start_stays_in_ball_and_box_and_ends_where_pgd_d
     net, x = judging.small_net(0), judging.some_images(5, 0)
     net._forward_pre_hooks.clear()
     y, ball = torch.tensor([0, 1, 2, 3, 0]), make_ball(norm, 0.3)
-    path = lesson.pgd_path(net, x, y, ball, 6, 0.1, loss=loss)
+    path = paths.pgd_path(net, x, y, ball, 6, 0.1, loss=loss)
     assert path.shape == (7, *x.shape)
     assert torch.equal(path[0], x)
     assert ball.norm((path - x).flatten(0, 1)).max() <= 0.3 + 1e-9
@@ -120,7 +116,7 @@ def test_a_path_can_begin_elsewhere():
     net, x = judging.small_net(0), judging.some_images(5, 0)
     net._forward_pre_hooks.clear()
     start = (x + 0.05).clamp(0, 1)
-    path = lesson.pgd_path(net, x, torch.zeros(5, dtype=torch.long), make_ball("linf", 0.1), 2, 0.05, start)
+    path = paths.pgd_path(net, x, torch.zeros(5, dtype=torch.long), make_ball("linf", 0.1), 2, 0.05, start)
     assert torch.equal(path[0], start)
 
 
@@ -165,7 +161,7 @@ def test_the_digit_scene_says_what_the_network_says(digits):
         eps, step = digit.RADII[state["norm"]][state["level"]], state["step"]
         k = state["digit"]
         image, label = chosen[k : k + 1], labels[k : k + 1]
-        path = lesson.pgd_path(net, image, label, make_ball(state["norm"], eps), step, eps / 8)
+        path = paths.pgd_path(net, image, label, make_ball(state["norm"], eps), step, eps / 8)
         assert alt.startswith(f"A {k} after {step} steps of PGD")
         assert f"eps {eps:g}:" in alt
         assert alt.endswith(f"the network says {net(path[-1]).argmax(1).item()}.")

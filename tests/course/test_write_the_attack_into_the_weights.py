@@ -45,35 +45,69 @@ def test_cheapest_says_what_is_wrong(answer, symptom):
 
 
 def test_an_unfinished_function_is_not_attempted():
-    assert lesson.cheapest.check(lambda W, dx, x: ...).status == NOT_ATTEMPTED
-    assert lesson.felt.check(lambda x, others: None).status == NOT_ATTEMPTED
+    for exercise in (lesson.cheapest, lesson.spare):
+        for answer in (..., None, lambda *arguments: ..., lambda *arguments: None):
+            assert exercise.check(answer).status == NOT_ATTEMPTED
+
+
+def part(x, other):
+    """What of x the other does not share."""
+    return x - (x @ other) / (other @ other) * other
+
+
+def by_two_conditions(W, dx, x, other):
+    wanted = torch.stack([W @ dx, 0 * (W @ dx)], dim=1)  # (m, 2): what x and the other are to get
+    return wanted @ torch.linalg.pinv(torch.stack([x, other], dim=1))
+
+
+def row_by_row(W, dx, x, other):
+    p = part(x, other)
+    return [[float(v) * float(q) / float(p @ x) for q in p] for v in W @ dx]
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda x, others: others @ x / (x @ x),
-        lambda x, others: [float(o @ x) / float(x.norm()) ** 2 for o in others],
-        lambda x, others: (others * x).sum(1) / x.square().sum(),
+        lambda W, dx, x, other: torch.outer(W @ dx, part(x, other)) / (part(x, other) @ x),
+        lambda W, dx, x, other: np.outer(W @ dx, part(x, other)) / float(part(x, other).square().sum()),
+        by_two_conditions,
+        row_by_row,
     ],
 )
-def test_felt_accepts_every_right_way(answer):
-    assert lesson.felt.check(answer).status == CORRECT
+def test_spare_accepts_every_right_way(answer):
+    assert lesson.spare.check(answer).status == CORRECT
+
+
+def longer_than_need_be(W, dx, x, other):
+    basis, _ = torch.linalg.qr(torch.stack([other, x], dim=1), mode="complete")
+    return torch.outer(W @ dx, part(x, other)) / (part(x, other) @ x) + torch.outer(W @ dx, basis[:, 2])
 
 
 @pytest.mark.parametrize(
     ("answer", "symptom"),
     [
-        (lambda x, others: torch.cosine_similarity(others, x[None], dim=1), "the cosine"),
-        (lambda x, others: others @ x, "divide by ‖x‖²"),
-        (lambda x, others: others @ x / x.norm(), "it must be ‖x‖²"),
-        (lambda x, others: others @ x / (others * others).sum(1), "other digit's length squared"),
-        (lambda x, others: (others @ x / (x @ x)) ** 2, "another digit should feel"),
-        (lambda x, others: others @ x / (others @ x).max(), "should feel exactly 1"),
-        (lambda x, others: (others @ x / (x @ x))[:3], "(9,)"),
+        (lambda W, dx, x, other: torch.outer(W @ dx, x) / (x @ x), "cheapest dW for x alone"),
+        (lambda W, dx, x, other: torch.outer(W @ dx, part(x, other)) / (x @ x), "dW x is too short"),
+        (lambda W, dx, x, other: torch.outer(W @ dx, x - other) / (x @ (x - other)), "still feels something"),
+        (lambda W, dx, x, other: torch.outer(W @ dx, part(other, x)) / (other @ other), "dW x is not W dx"),
+        (lambda W, dx, x, other: W * 0, "dW x is not W dx"),
+        (longer_than_need_be, "is enough"),
+        (lambda W, dx, x, other: W.zero_(), "changes its arguments"),
+        (lambda W, dx, x, other: W @ dx, "it must have W's"),
+        (lambda W, dx, x: W, "TypeError"),
+        (torch.zeros(3), "must be a function"),
     ],
 )
-def test_felt_says_what_is_wrong(answer, symptom):
-    verdict = lesson.felt.check(answer)
+def test_spare_says_what_is_wrong(answer, symptom):
+    verdict = lesson.spare.check(answer)
     assert verdict.status == WRONG
     assert symptom in verdict.message
+
+
+def test_sparing_costs_what_its_praise_says():
+    generator = torch.Generator().manual_seed(3)
+    x, other = torch.rand(2, 64, generator=generator, dtype=torch.float64)
+    W, dx = torch.randn(48, 64, generator=generator, dtype=torch.float64), 0.1 * other
+    times = by_two_conditions(W, dx, x, other).norm() / (torch.outer(W @ dx, x) / (x @ x)).norm()
+    cosine = x @ other / (x.norm() * other.norm())
+    assert torch.isclose(times, 1 / (1 - cosine**2).sqrt())

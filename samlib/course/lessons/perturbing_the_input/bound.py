@@ -12,7 +12,7 @@ from torch import Tensor
 from samlib.course import style, widgets
 from samlib.course.lessons.perturbing_the_input.paths import STEP_SIZES, STEPS
 from samlib.course.lessons.perturbing_the_input.shared import parts
-from samlib.course.pictures import Heading, Label, Labels, Sheet, axes, grey, percent_axis, rgb
+from samlib.course.pictures import Heading, Label, Labels, Sheet, around, axes, grey, percent_axis, rgb
 
 Robust = Mapping[tuple[str, float], Tensor]  # of `robust_on_the_way`
 MISCLASSIFIED, BROKEN, ROBUST = range(3)
@@ -30,7 +30,7 @@ def upper_bound(robust: Robust, x: Tensor) -> widgets.Live:
 
     def draw(steps: int, size: float, runs: int, loss: str) -> str:
         shares = shares_robust(robust[loss, size], runs)
-        picture.show_curves(shares_robust(robust[loss, size], 1), shares, steps, runs)
+        picture.show_curves(shares_robust(robust[loss, size], 1)[: steps + 1], shares[: steps + 1], runs)
         picture.show_digits(states(robust[loss, size], steps, runs))
         return (
             f"PGD on {loss}, {steps} steps of {size:g} eps, {runs} run(s): {shares[steps]:.1f} % of digits are robust."
@@ -88,31 +88,35 @@ class BoundPicture:
         self.sheet.text(self.LEFT + 180, 402, "without an attack", quiet=True)
 
     def _curves(self, ax: Axes) -> None:
+        self.ax = ax
         percent_axis(ax, "robust accuracy (%)")
         ax.set(xlim=(-0.5, STEPS + 0.5), xlabel="steps")
-        ax.axhline(self.together, color=style.INK, linewidth=1.2)
+        self.bound = ax.axhline(self.together, color=style.INK, linewidth=1.2)
         (self.one,) = ax.plot([], [], color=style.QUIET, linewidth=1.2)
         (self.several,) = ax.plot([], [], **style.AT.line())
         (self.here,) = ax.plot([], [], **style.AT.marks(markersize=9), clip_on=False)
         self.labels = Labels(ax)
 
-    def show_curves(self, one: np.ndarray, several: np.ndarray, steps: int, runs: int) -> None:
-        """Percent robust after each step, (41,), to one run and to several, and a mark at a number of steps."""
-        at = np.arange(len(one))
+    def show_curves(self, one: np.ndarray, several: np.ndarray, runs: int) -> None:
+        """Percent robust after each step so far, to one run and to several; at the end what all attacks leave."""
+        at, steps = np.arange(len(one)), len(one) - 1
         self.one.set_data(at, one)
         self.one.set_visible(runs > 1)
         self.several.set_data(at, several)
         self.here.set_data([steps], [several[steps]])
-        line = np.array([[0, self.together], [STEPS, self.together]])
-        labels = [
-            Label(f"{several[steps]:.0f} %", np.array([[steps, several[steps]]]), style.AT),
-            Label("all these attacks together", line[1:] - [[12, 0]], said=f"{self.together:.0f} %"),
-        ]
-        if runs > 1:
-            labels.append(Label("one run", np.column_stack([at, one])[2:], bold=False))
-        self.labels.show(labels, [np.column_stack([at, one]), np.column_stack([at, several]), line])
+        labels = [Label(f"{several[steps]:.0f} %", np.array([[steps, several[steps]]]), style.AT)]
+        avoid = [np.column_stack([at, one]), np.column_stack([at, several])]
+        self.bound.set_visible(steps == STEPS)  # not before: it would give away what more steps do
+        if steps == STEPS:
+            avoid.append(np.array([[0, self.together], [STEPS, self.together]]))
+            labels.append(Label("all these attacks together", avoid[-1][1:] - [[12, 0]], said=f"{self.together:.0f} %"))
+        if runs > 1 and steps > 2:
+            labels.append(Label("one run", avoid[0][2:], bold=False))
+        avoid.append(around(self.ax, (steps, several[steps]), 7))
+        grid = [(np.array([[0, share], [STEPS, share]]), 0.7) for share in range(0, 101, 25)]
+        self.labels.show(labels, avoid, grid)
         self.fig.moving = [self.heading.title, self.heading.said, self.sheet.painting, *self.counts]
-        self.fig.moving += [self.one, self.several, self.here, *parts(self.labels)]
+        self.fig.moving += [self.bound, self.one, self.several, self.here, *parts(self.labels)]
 
     def show_digits(self, state: np.ndarray) -> None:
         """Each digit on the paper of its state, (100,)."""

@@ -13,8 +13,8 @@ from samlib.attacks import pgd
 from samlib.balls import make_ball
 from samlib.course import style, widgets
 from samlib.course.lessons.perturbing_the_input.paths import pgd_path
-from samlib.course.lessons.perturbing_the_input.shared import NAMES, NORMS
-from samlib.course.pictures import Heading, Sheet, axes, grey, signed
+from samlib.course.lessons.perturbing_the_input.shared import NAMES, NORMS, parts
+from samlib.course.pictures import Heading, Label, Labels, Sheet, axes, grey, signed
 
 DIGITS = (1, 3, 4, 8)
 RADII = {"linf": (0.0625, 0.125, 0.25), "l2": (0.25, 0.5, 1.0)}
@@ -102,7 +102,6 @@ class DigitPicture:
         self._loss(axes(fig, 76, 244, 330, 150))
         text = self.sheet.text
         self.names = [text(0, 0, bold=True), text(0, 0, color=style.AT.dark, bold=True)]
-        fig.moving = [self.heading.title, self.heading.said, self.sheet.painting, self.line, self.mark, *self.names]
 
     def _words(self) -> None:
         text = self.sheet.text
@@ -126,7 +125,7 @@ class DigitPicture:
         ax.set_xticks([0, 5, 10, 15, 20])
         ax.minorticks_off()
         ax.axhline(math.log(2), color=style.QUIET, linewidth=1.2)
-        ax.text(STEPS, 0.12, "right class at probability ½", ha="right", color=style.QUIET)
+        self.half = Labels(ax)
         (self.line,) = ax.plot([], [], "o-", color=style.INK, linewidth=1.2, markersize=3.5)
         (self.mark,) = ax.plot([], [], **style.AT.marks(marker="D", markersize=9), clip_on=False)
 
@@ -165,3 +164,8 @@ class DigitPicture:
         """The loss after each step, (21,), and a mark at one of them."""
         self.line.set_data(range(len(loss)), loss)
         self.mark.set_data([step], [loss[step]])
+        half = np.column_stack([range(len(loss)), np.full(len(loss), math.log(2))])
+        curve = np.column_stack([range(len(loss)), loss])
+        self.half.show([Label("right class at probability ½", half, bold=False)], [half, curve, curve * [1, 1.3]])
+        self.fig.moving = [self.heading.title, self.heading.said, self.sheet.painting, self.line, self.mark]
+        self.fig.moving += [*self.names, *parts(self.half)]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +24,7 @@ from samlib.course.lessons.perturbing_the_input.judging import (
 )
 from samlib.course.lessons.perturbing_the_input.questions import (
     bet_on_the_cube,
-    bet_on_the_faults,
     bet_on_the_path,
-    bet_on_the_pixels,
     bet_on_the_step,
     bet_on_the_steps,
     recall_bound,
@@ -39,14 +35,11 @@ from samlib.losses import cross_entropy
 
 __all__ = [
     "bet_on_the_cube",
-    "bet_on_the_faults",
     "bet_on_the_path",
-    "bet_on_the_pixels",
     "bet_on_the_step",
     "bet_on_the_steps",
     "fgsm",
     "honest",
-    "l2_start",
     "pgd",
     "recall_bound",
     "recall_sign",
@@ -265,86 +258,5 @@ pgd = Exercise(
         "Begin at start. Each step: gradient where you are, one steepest step, back into the ball, back into [0, 1].",
         "ball.project wants the difference from x, and gives a difference back.",
         "In the loop: z = z + step_size * ball.steepest(gradient(z)), then z = (x + ball.project(z - x)).clamp(0, 1).",
-    ],
-)
-
-# ---- exercise 3: where to start --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _ball_withheld() -> Iterator[None]:
-    """samlib's own random start raises inside."""
-    with mock.patch.object(L2, "random_start", side_effect=Borrowed):
-        yield
-
-
-def _judge_start(l2_start: Callable[[Tensor, float, torch.Generator], Any]) -> str | None:
-    if not callable(l2_start):
-        return f"l2_start must be a function of x, eps and generator, and yours is a {type(l2_start).__name__}."
-
-    def draw(like: Tensor, eps: float, seed: int) -> Any:
-        with _ball_withheld():
-            return attempted(l2_start(like, eps, torch.Generator().manual_seed(seed)))
-
-    for shape in [(4000, 1, 1, 2), (4000, 1, 1, 3), (500, 1, 8, 8)]:
-        like, eps = torch.full(shape, 0.5, dtype=torch.float64), 0.5
-        try:
-            answer = draw(like, eps, 0)
-            again = draw(like, eps, 0)
-        except Borrowed:
-            return "That is samlib's own random start. Draw it yourself: a direction, then a radius."
-        if complaint := not_a_tensor(answer, like):
-            return complaint
-        if not torch.equal(answer, again):
-            return (
-                "The same generator with the same seed gave two different draws: hand it to every draw, "
-                "generator=generator."
-            )
-        if complaint := _wrong_draw(answer.double().flatten(1), eps):
-            return complaint
-    return None
-
-
-def _wrong_draw(delta: Tensor, eps: float) -> str | None:
-    """What is wrong with a draw that should be uniform in the l_2 ball, if anything is. delta: (n, d)."""
-    n, d = delta.shape
-    radius = delta.norm(dim=1) / eps
-    if (delta - 0.5).norm(dim=1).max() < eps * 1.0001 and radius.max() > 1.0001:
-        return "Those are images. Return the change only: what is to be added to x."
-    if radius.max() > 1.0001:
-        return f"One of your changes is {radius.max() * eps:.3f} long, and eps is {eps}."
-    if (delta.std(dim=0) < 1e-9).any() or torch.allclose(delta, delta[:1].expand_as(delta)):
-        return "All images get the same change. Each needs a draw of its own."
-    inner = (radius < 0.5 ** (1 / d)).double().mean().item()  # half of a uniform draw lies there
-    sure = 5 * (0.25 / n) ** 0.5
-    if inner < 1e-9 and radius.min() > 0.999:
-        return "All of your starts lie on the surface. Directions are right; the radius must vary too."
-    if (delta / delta.norm(dim=1, keepdim=True)).mean(0).abs().max() > 5 / (n * d) ** 0.5:
-        return "Your directions lean to one side. torch.rand runs from 0 to 1; directions need both signs: torch.randn."
-    shares = (
-        f"{100 * inner:.0f} % of your starts lie within {0.5 ** (1 / d):.2f} eps of the centre, and that part of a "
-        f"ball in {d} dimensions holds half of it"
-    )
-    if abs((radius < 0.5).double().mean() - 0.5) < sure and d > 1 and abs(inner - 0.5) > sure:
-        return f"The radius is drawn uniformly from 0 to eps, and so the starts crowd in the centre: {shares}."
-    if abs(inner - 0.5) > sure:
-        return f"The radius is not right: {shares}."
-    if d == 2 and abs(torch.cos(4 * torch.atan2(delta[:, 1], delta[:, 0])).mean()) > 0.07:
-        return (
-            "Your directions prefer the diagonals: a direction drawn from a cube is not uniform. torch.randn has no "
-            "preferred one."
-        )
-    return None
-
-
-l2_start = Exercise(
-    "perturbing_the_input/l2_start",
-    _judge_start,
-    "A uniform radius is right in one dimension only. In 64, nearly all of a ball lies close to its surface, and so "
-    "do your starts.",
-    [
-        "A direction: torch.randn(x.shape, generator=generator), divided by its own length, image by image.",
-        "The share of a ball of radius 1 in d dimensions that lies within r of its centre is r to the power d.",
-        "With u uniform in [0, 1], the radius is eps * u ** (1 / d), where d is the number of pixels of one image.",
     ],
 )

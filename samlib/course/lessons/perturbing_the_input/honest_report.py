@@ -1,4 +1,4 @@
-"""The fourth exercise of this lesson: an honest report, and who watches what its network is shown."""
+"""The third exercise of this lesson: an honest report, and who watches what its network is shown."""
 
 from __future__ import annotations
 

@@ -103,6 +103,8 @@ class PathPicture:
         ax.axhline(0, color=style.INK, linewidth=2)
         ax.text(self.STEPS, self.LIMIT - 1.6, "misclassified", ha="right", fontweight="bold")
         ax.text(self.STEPS, 1.6 - self.LIMIT, "classified correctly", ha="right", fontweight="bold", va="top")
+        rows = [sign * (self.LIMIT - down) for sign in (1, -1) for down in (0.3, 1.2, 2.1)]
+        self.words = [np.array([[8, row], [self.STEPS, row]]) for row in rows]  # for the label to stay off them
         (self.line,) = ax.plot([], [], "o-", color=style.INK, linewidth=1.2, markersize=3.5)
         (self.mark,) = ax.plot([], [], **style.AT.marks(marker="D", markersize=9))
         self.value = Labels(ax)
@@ -124,6 +126,7 @@ class PathPicture:
         track = np.column_stack([np.arange(steps + 1), lead])
         zero = np.array([[0, 0], [self.STEPS, 0]])
         said = f"{lead[-1]:+.1f}".replace("-", "−")
-        self.value.show([Label(said, track[-1:], style.AT)], [track, zero, ball_outline(track[-1], 0.6, "linf")])
+        mark = ball_outline(track[-1], 0.6, "linf")
+        self.value.show([Label(said, track[-1:], style.AT)], [track, zero, mark, *self.words])
         self.fig.moving = [self.heading.title, self.heading.said, self.ball.area, self.ball.edge, self.path]
         self.fig.moving += [self.start, self.end, self.line, self.mark, *parts(self.labels), *parts(self.value)]

@@ -47,20 +47,6 @@ bet_on_the_path = Question(
     correct="the ten short ones",
 )
 
-bet_on_the_pixels = Question(
-    "After 20 steps of an l_inf attack on a digit: how many of its 64 pixels are as far as ball and box let them go?",
-    {
-        "a few: those that tell one digit from another": (
-            "Changing the others costs nothing and helps a little. The sign throws away how much."
-        ),
-        "about half": "Many more. The sign of a gradient is +1 or −1, never about 0.",
-        "nearly all of them": (
-            "Only the sign of the slope counts: a pixel with a tiny slope moves as far as one with a steep slope."
-        ),
-    },
-    correct="nearly all of them",
-)
-
 bet_on_the_steps = Question(
     "Three steps of eps / 10 break only a few of the 100 digits. How many will be broken by forty such steps, in the "
     "same ball?",
@@ -77,24 +63,6 @@ bet_on_the_steps = Question(
         ),
     },
     correct="about 30",
-)
-
-bet_on_the_faults = Question(
-    "Each of four faults is put into a PGD attack, one at a time. Three make the network look more robust than it is. "
-    "Which one makes it look <i>less</i> robust?",
-    {
-        "the network is left in training mode": (
-            "Then BatchNorm computes with each batch's own mean and spread: a different network is attacked."
-        ),
-        "eps is measured in normalised pixels": (
-            "One normalised unit is 0.376 of a pixel's range here, so the ball shrinks to about a third."
-        ),
-        "there are too few, too short steps": "Then the attack never reaches the edge of the ball that it is allowed.",
-        "pixels are not cut to [0, 1]": (
-            "Then the attacker may use what is no image at all: darker than ink, lighter than paper."
-        ),
-    },
-    correct="pixels are not cut to [0, 1]",
 )
 
 # ---- looking back ----------------------------------------------------------------------------------------------------

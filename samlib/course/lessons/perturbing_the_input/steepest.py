@@ -6,16 +6,15 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from samlib.balls import make_ball
 from samlib.course import style, widgets
-from samlib.course.lessons.perturbing_the_input.shared import NAMES, NORMS, Arrow, Ball, parts
+from samlib.course.lessons.perturbing_the_input.shared import NORMS, Arrow, Ball, parts
 from samlib.course.pictures import Heading, Label, Labels, axes, ball_outline
 
-X = np.array([0.84, 0.35])
+X, EPS = np.array([0.84, 0.35]), 0.25
 AROUND = np.radians(np.arange(0, 361, 1.5))
 
 
@@ -24,22 +23,21 @@ def one_step() -> widgets.Live:
     with style.look():
         picture = StepPicture(style.figure(4.4))
 
-    def draw(angle: int, norm: str, eps: float, step_size: float) -> str:
+    def draw(angle: int, norm: str, step_size: float) -> str:
         gradient = unit_gradient(angle)
-        steepest, *way = step_and_back(X, gradient, norm, eps, step_size)
-        picture.show_step(gradient, norm, eps, *way)
-        picture.show_rise(rise_at_the_edge(gradient, norm, eps), angle, steepest, eps * gradient @ steepest)
+        steepest, *way = step_and_back(X, gradient, norm, EPS, step_size)
+        picture.show_step(gradient, norm, EPS, *way)
+        picture.show_rise(rise_at_the_edge(gradient, norm, EPS), angle, steepest, EPS * gradient @ steepest)
         stepped, projected, clamped = (tuple(point.round(2).tolist()) for point in way)
         return (
             f"Gradient at {angle} degrees, {norm}: a steepest step of {step_size:g} leads to {stepped}; "
-            f"projected onto the ball of radius {eps:g} {projected}, clamped {clamped}."
+            f"projected onto the ball of radius {EPS:g} {projected}, clamped {clamped}."
         )
 
     controls = {
         "angle": widgets.choice_slider("gradient: its angle, degrees", range(0, 180, 15), 30),
-        "norm": widgets.toggle("norm", NORMS, "linf"),
-        "eps": widgets.choice_slider("eps: radius, in pixels", [0.15, 0.25], 0.25),
-        "step_size": widgets.choice_slider("step size, in pixels", [0.1, 0.15, 0.25, 0.4], 0.25),
+        "norm": widgets.toggle("norm", NORMS, "l2"),
+        "step_size": widgets.choice_slider("step size, in pixels", [0.1, 0.25, 0.4], 0.25),
     }
     return widgets.live(picture.fig, draw, controls)
 
@@ -89,8 +87,7 @@ class StepPicture:
         ax.set_facecolor(style.SHADE)
         ax.add_patch(Rectangle((0, 0), 1, 1, facecolor=style.PAPER))
         ax.plot([0, 1, 1], [0, 0, 1], color=style.EDGE, linewidth=1)
-        for height, words in ((0.02, "no image: a pixel"), (-0.04, "outside [0, 1]")):
-            ax.text(1.46, height, words, ha="right", color=style.QUIET)
+        ax.text(0.36, -0.055, "no image: a pixel outside [0, 1]", color=style.QUIET)
         self.ball = Ball(ax)
         (self.gradient,) = ax.plot([], [], color=style.QUIET, linewidth=1.2)
         self.step = Arrow(ax, style.AT.color, 3.2)
@@ -156,31 +153,3 @@ class StepPicture:
         self.fig.moving += [*(part.patch for part in self.back), self.x]
         self.fig.moving += [self.heading.title, self.heading.said, self.rise, self.here, self.best]
         self.fig.moving += [*parts(self.labels), *parts(self.said)]
-
-
-def projections() -> HTML:
-    """Twelve changes outside of a ball, and where they are projected to, in both norms."""
-    around = np.radians(np.arange(15, 375, 30))
-    outside = 0.42 * np.stack([np.cos(around), np.sin(around)], axis=1)
-    said = {"linf": "each pixel is cut by itself", "l2": "the change is shortened as a whole"}
-    with style.look():
-        fig = style.figure(3.9)
-        for left, norm in ((78, "linf"), (508, "l2")):
-            Heading(fig, left - 64, 24, f"{NAMES[norm]}, eps = 0.25", said[norm])
-            nearest = make_ball(norm, 0.25).project(torch.tensor(outside)).numpy()
-            draw_projections(axes(fig, left, 44, 300, 300), 0.25, norm, outside, nearest)
-        alt = "l_inf: changes go to the nearest side or corner of a square. l_2: all go towards the centre of a disc."
-        return widgets.still(fig, alt)
-
-
-def draw_projections(ax: Axes, eps: float, norm: str, outside: np.ndarray, nearest: np.ndarray) -> None:
-    """A ball of changes of two pixels, changes outside of it, (n, 2), and arrows to the nearest ones inside, (n, 2)."""
-    ax.set(xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), xlabel="change of the first pixel", ylabel="change of the second pixel")
-    ax.set_xticks([-0.25, 0, 0.25], ["−0.25", "0", "0.25"])
-    ax.set_yticks([-0.25, 0, 0.25], ["−0.25", "0", "0.25"])
-    outline = Ball(ax).show(np.zeros(2), eps, norm)
-    for start, end in zip(outside, nearest, strict=True):
-        Arrow(ax, style.INK, 1.2).show(start, end)
-    ax.plot(*outside.T, "o", color=style.PAPER, markeredgecolor=style.INK, markersize=5)
-    lines = [outline, *np.stack([outside, nearest], axis=1)]
-    Labels(ax).show([Label("a change outside", outside), Label("its projection", nearest)], lines)

@@ -5,10 +5,10 @@ from samlib.course.lessons.write_the_attack_into_the_weights.exercises import (
     bet_on_the_others,
     bet_on_the_points,
     cheapest,
-    felt,
     recall_ghost,
     recall_rank,
     recall_units,
+    spare,
 )
 from samlib.course.lessons.write_the_attack_into_the_weights.gradients import two_gradients
 from samlib.course.lessons.write_the_attack_into_the_weights.margins import margins_lost, who_moves
@@ -19,12 +19,12 @@ __all__ = [
     "bet_on_the_others",
     "bet_on_the_points",
     "cheapest",
-    "felt",
     "hero",
     "margins_lost",
     "recall_ghost",
     "recall_rank",
     "recall_units",
+    "spare",
     "two_gradients",
     "who_moves",
 ]

@@ -99,64 +99,74 @@ cheapest = Exercise(
 )
 
 
-def _judge_felt(felt: Callable[[Tensor, Tensor], Any]) -> str | None:
-    if not callable(felt):
-        return f"felt must be a function of x and the others, and yours is a {type(felt).__name__}."
+def _judge_spare(spare: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> str | None:
+    if not callable(spare):
+        return f"spare must be a function of W, dx, x and other, and yours is a {type(spare).__name__}."
     generator = torch.Generator().manual_seed(1)
-    x = torch.rand(64, generator=generator, dtype=torch.float64)
-    others = torch.rand(9, 64, generator=generator, dtype=torch.float64)
-    others[0], others[1] = x, 2 * x
-    answer = torch.as_tensor(attempted(felt(x.clone(), others.clone())), dtype=torch.float64)
-    right = others @ x / (x @ x)
-    if answer.shape != right.shape:
-        return f"felt returned shape {tuple(answer.shape)} for nine digits; it must be (9,), a number for each."
+    for m, n in [(48, 64), (3, 5), (7, 4)]:
+        weight, dx = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((m, n), (n,)))
+        x, other = torch.rand(2, n, generator=generator, dtype=torch.float64)  # ink: never at right angles
+        inputs = [t.clone() for t in (weight, dx, x, other)]
+        answer = attempted(spare(*inputs))
+        if not all(torch.equal(a, b) for a, b in zip(inputs, (weight, dx, x, other), strict=True)):
+            return "Your function changes its arguments; compute a new tensor instead."
+        answer = torch.as_tensor(answer, dtype=torch.float64)
+        if answer.shape != weight.shape:
+            return f"Your dW has shape {tuple(answer.shape)}; it must have W's, {tuple(weight.shape)}."
+        if complaint := _not_spared(answer, weight, dx, x, other):
+            return complaint
+    return None
+
+
+def _not_spared(answer: Tensor, weight: Tensor, dx: Tensor, x: Tensor, other: Tensor) -> str | None:
+    """What is wrong with a change of the weights that is to do W dx to x and nothing to the other, if anything is."""
+    v, part = weight @ dx, x - (x @ other) / (other @ other) * other  # the part of x that the other does not share
+    right = torch.outer(v, part) / (part @ part)
     if torch.allclose(answer, right):
         return None
-    cosine = right * x.norm() / others.norm(dim=1)
-    if torch.allclose(answer, cosine):
-        return "That is the cosine. A digit with more ink feels more: do not divide by the other digit's length."
-    if torch.allclose(answer, right * (x @ x)):
-        return "That is ⟨x, x′⟩. The digit x itself should feel exactly 1: divide by ‖x‖²."
-    if torch.allclose(answer, right * (x @ x) / others.square().sum(1)):
+    if torch.allclose(answer, torch.outer(v, x) / (x @ x)):
+        return f"This is the cheapest dW for x alone: the other digit feels {float(other @ x / (x @ x)):.2f} of it."
+    if torch.allclose(answer, torch.outer(v, part) / (x @ x)):
         return (
-            "You divided by the other digit's length squared; divide by ‖x‖², of the digit that the change was "
-            "made for."
+            f"The other digit is spared, but dW x is too short: {float((answer @ x).norm() / v.norm()):.2f} of W dx. "
+            "x meets only a part of itself in dW; by what must you divide?"
         )
-    if torch.allclose(answer, right * x.norm()):
-        return "You divided by ‖x‖; since x meets itself in dW x, it must be ‖x‖²."
-    if not torch.isclose(answer[0], right[0]):
-        return f"x itself should feel exactly 1 of its perturbation; yours says {float(answer[0]):.3f}."
-    worst = int((answer - right).abs().argmax())
+    if not torch.allclose(answer @ x, v):
+        return f"dW x is not W dx: they differ by {float((answer @ x - v).norm()):.3f}."
+    if not torch.allclose(answer @ other, torch.zeros_like(v), atol=1e-9 * float(v.norm())):
+        return (
+            f"dW x is W dx, but the other digit still feels something: dW x' has length {(answer @ other).norm():.3f}."
+        )
     return (
-        f"x itself comes out right, but another digit should feel {float(right[worst]):.3f} of the "
-        f"perturbation and yours says "
-        f"{float(answer[worst]):.3f}."
+        f"It does what it should, to x and to the other digit, but its length is {answer.norm():.3f}, and "
+        f"{right.norm():.3f} is enough. What part of your rows do neither x nor x' feel?"
     )
 
 
-felt = Exercise(
-    "write_the_attack_into_the_weights/felt",
-    _judge_felt,
-    "A change of the weights is a change of all pictures at once, each by its similarity. SAM lives with "
-    "that; an attack does not.",
+spare = Exercise(
+    "write_the_attack_into_the_weights/spare",
+    _judge_spare,
+    "It is ‖x‖/‖p‖ = 1/sin(angle between x and x′) times as long as the cheapest dW: nearly free for a digit that "
+    "looks quite different, expensive for a similar one, impossible for a multiple of x. A change of the weights that "
+    "touches one digit only must pay for every digit that it spares.",
     [
-        "What is dW x′, with dW = W dx xᵀ/‖x‖²?",
-        "It is W dx times a number. That number, for each x′, is the answer.",
-        "others @ x / (x @ x)",
+        "Each row of dW must give 0 with x′. So which part of x may the rows be made of?",
+        "p = x − ⟨x, x′⟩/‖x′‖² · x′ is at right angles to x′. Rows that are multiples of p spare x′.",
+        "What is p · x? It is ‖p‖², not ‖x‖². So dW = W dx pᵀ/‖p‖².",
     ],
 )
 
 bet_on_the_points = Question(
-    "All points are attacked at once. In which scene does every single margin fall by the same amount?",
+    "Now a step for all points at once. In which case does every margin fall by the same amount?",
     {
-        "when the points walk": "Each walks straight to the line by eps, and loses eps · ‖w‖, wherever it stands.",
-        "when the line swings": (
-            "It moves once for all of them: each point loses rho times its length along the direction of "
-            "that move, and these differ."
+        "when each point moves by eps": "Each goes straight to the line and loses eps · ‖w‖, wherever it stands.",
+        "when the line moves by rho": (
+            "It moves once for all: each point loses rho times its length along the direction of that step, and "
+            "these lengths differ."
         ),
-        "in both": "The line has one move for all points together, and they lie at different lengths along it.",
+        "in both": "The line has one step for all points, and they lie at different lengths along it.",
     },
-    correct="when the points walk",
+    correct="when each point moves by eps",
 )
 
 recall_ghost = Question(

@@ -14,7 +14,7 @@ POINTS = np.array(
 )
 LABELS = np.array([1, 1, 1, 1, -1, -1, -1, -1])
 NORMAL = np.array([1.0, 0.6])  # w: the line is w . x = 0
-EPS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
+EPS = (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
 def rho_for(eps: float) -> float:
@@ -57,16 +57,16 @@ def who_moves() -> widgets.Live:
         else:
             w = turn_line(rho_for(eps), moving)
         now = margins(points, w)
-        picture.show(points, w, now, style.AT if who == "the point" else style.SAM)
+        picture.show(points, w, now, style.AT if who == "the point" else style.SAM, how_many)
         return (
             f"eps {eps:g}, {who} moves for {how_many}: first point's margin {now[0]:.2f}, "
-            f"{int((now < 0).sum())} of {len(points)} wrong."
+            f"{int((now < 0).sum())} of {len(points)} misclassified."
         )
 
     controls = {
-        "eps": widgets.choice_slider("eps: length of the points' step", EPS, 0.6),
+        "eps": widgets.choice_slider("eps: length of an attacked point's step", EPS, 0.6),
         "who": widgets.toggle("who moves", ["the point", "the line"], "the point"),
-        "how_many": widgets.toggle("an attack on", ["one point", "all points"], "one point"),
+        "how_many": widgets.toggle("step for", ["one point", "all points"], "one point"),
     }
     return widgets.live(picture.fig, draw, controls)
 
@@ -96,12 +96,8 @@ class MarginPicture:
             self.plane.plot(*POINTS[side == LABELS].T, **old)
             self.dots.append(self.plane.plot(*POINTS[side == LABELS].T, **look, markerfacecolor=face)[0])
         (self.wrong,) = self.plane.plot([], [], "x", color=style.AT.color, markersize=13, markeredgewidth=2.2)
-        self.numbers = [
-            self.plane.annotate(f"{i}", point, xytext=(7, 5), textcoords="offset points", color=style.QUIET)
-            for i, point in enumerate(POINTS, start=1)
-        ]
-        self.plane.text(2.75, -1.92, "class A  ●", ha="right", color=style.INK)
-        self.plane.text(-2.75, -1.92, "□  class B", color=style.INK)
+        self.numbers = pictures.Labels(self.plane)
+        pictures.Heading(fig, 390, 22, said="●  class A     □  class B")
         self._bars()
 
     def _line(self, w: np.ndarray) -> Any:
@@ -119,12 +115,14 @@ class MarginPicture:
         self.margin.set_yticks(range(8), [f"{i + 1}" for i in range(8)])
         pictures.Heading(self.fig, 570, 22, "Margin of each point")
 
-    def show(self, points: np.ndarray, w: np.ndarray, now: np.ndarray, mover: style.Look) -> None:
-        """Points and line where they now are, and the margins; `mover` colours what has moved."""
-        points_moved = mover is style.AT
-        title = ("An attack moves points", style.AT) if points_moved else ("SAM's step turns the line", style.SAM)
-        self.heading.show(title[0], "towards the line" if points_moved else "one move for all points")
-        self.heading.title.set_color(title[1].dark)
+    def show(self, points: np.ndarray, w: np.ndarray, now: np.ndarray, mover: style.Look, how_many: str) -> None:
+        """Points and line where they now are, and the margins; `mover` colours what has moved, for `how_many`."""
+        points_moved, one = mover is style.AT, how_many == "one point"
+        if points_moved:
+            self.heading.show("An attack moves a point" if one else "An attack moves each point", "by eps")
+        else:
+            self.heading.show("SAM's step moves the line", "by rho, for point 1" if one else "by rho, once for all")
+        self.heading.title.set_color(mover.dark)
         self.line.set_data(*_ends(w))
         self.line.set_color(style.INK if points_moved else style.SAM.color)
         self.ways.set_segments(list(np.stack([POINTS, points], axis=1)))
@@ -132,8 +130,10 @@ class MarginPicture:
         for dots, side in zip(self.dots, (1, -1), strict=True):
             dots.set_data(*points[side == LABELS].T)
         self.wrong.set_data(*points[now < 0].T)
-        for number, point in zip(self.numbers, points, strict=True):
-            number.xy = tuple(point)
+        ways = [*np.stack([POINTS, points], axis=1), _ends(w).T, _ends(NORMAL).T]
+        marks = [pictures.around(self.plane, point, 7) for point in (*points, *POINTS)]
+        labels = [pictures.Label(f"{i}", point[None], bold=False) for i, point in enumerate(points, start=1)]
+        self.numbers.show(labels, ways + marks)
         for bar, margin in zip(self.bars, now, strict=True):
             bar.set_width(margin)
             bar.set_color(mover.color)

@@ -30,7 +30,7 @@ def hero(
         attacked: {(network, eps): the chosen digits under attack, (10, 1, 8, 8)}.
     """
     with style.look():
-        picture = HeroPicture(style.figure(5.62))
+        picture = HeroPicture(style.figure(5.52))
     flat, radii = x.flatten(1), sorted({eps for _, eps in attacked})
 
     def draw(eps: float, digit: int, network: str) -> str:
@@ -39,19 +39,21 @@ def hero(
         dx = attacked[network, eps][digit].flatten() - clean
         largest = attacked[network, radii[-1]][digit].flatten() - clean  # the same units at every eps
         state = both_ways(net, clean, dx, largest)
-        others, shares = neighbours(flat, chosen[digit])
-        said = answers(net, state["W + dW"], flat)
-        wrong = said != y
-        wrong[chosen[digit]] = False
+        order, shares = by_similarity(flat, chosen[digit])
+        said = answers(net, state["W + dW"], flat[order])
+        wrong = said != y[order]
+        total, alike, rest = int(wrong.sum()), int(wrong[: len(order) // 4].sum()), len(order)
+        shown = shown_others(rest)
         picture.show_digit(state)
-        picture.show_others(flat[others].numpy(), shares.numpy(), said[others].tolist(), wrong[others].tolist())
-        picture.show_counts(int(wrong.sum()), len(x) - 1)
+        picture.show_others(flat[order][shown].numpy(), shares[shown].numpy(), said[shown].tolist(), wrong[shown])
+        picture.show_counts(total, rest, alike)
         top, by_weights = int(np.argmax(state["by input"])), int(np.argmax(state["by weights"]))
         return (
             f"eps {eps:g}, digit {digit}, network {network}: with the perturbation in the input "
             f"the network says {top}, with it in the weights {by_weights}, "
             f"both with {100 * state['by input'][top]:.0f} %. "
-            f"Of {len(x) - 1} other digits, untouched, {int(wrong.sum())} are misclassified by the changed weights."
+            f"Of {rest} other digits, untouched, {total} are misclassified by the changed weights, "
+            f"{alike} of them among the quarter most similar to this digit."
         )
 
     controls = {
@@ -70,17 +72,15 @@ def both_ways(net: nn.Sequential, x: Tensor, dx: Tensor, largest: Tensor) -> dic
     d_weight = weight_equivalent(weight, dx, x)
     units = (weight @ largest).abs().topk(UNITS).indices.sort().values
     by_input, by_weights = weight @ (x + dx) + bias, (weight + d_weight) @ x + bias
-    before = weight @ x + bias
     return {
         "x": x.numpy(),
         "dx": dx.numpy(),
         "W": weight[units].numpy(),
         "dW": d_weight[units].numpy(),
         "W + dW": (weight + d_weight).numpy(),
-        "units": units.numpy(),
-        "z by input": (by_input - before).numpy(),
-        "z by weights": (by_weights - before).numpy(),
-        "before": rest(before).softmax(0).numpy(),
+        "z by input": by_input.numpy(),
+        "z by weights": by_weights.numpy(),
+        "before": rest(weight @ x + bias).softmax(0).numpy(),
         "by input": rest(by_input).softmax(0).numpy(),
         "by weights": rest(by_weights).softmax(0).numpy(),
     }
@@ -91,13 +91,18 @@ def shares_felt(x: Tensor, others: Tensor) -> Tensor:
     return others @ x / (x @ x)
 
 
-def neighbours(flat: Tensor, i: int) -> tuple[Tensor, Tensor]:
-    """Eight digits between the one most like digit i and the least, and the share that each feels."""
+def by_similarity(flat: Tensor, i: int) -> tuple[Tensor, Tensor]:
+    """All of n digits (n, 64) but digit i, who feels most of its perturbation first: numbers and shares, (n - 1,)."""
     felt = shares_felt(flat[i], flat)
     order = felt.argsort(descending=True)
     order = order[order != i]
-    places = (torch.linspace(0, 1, OTHERS).square() * (len(order) - 1)).long()
-    return order[places], felt[order[places]]
+    return order, felt[order]
+
+
+def shown_others(n: int) -> list[int]:
+    """Which of n digits, sorted by similarity, the picture shows: the four first, and four at equal distances after."""
+    half = OTHERS // 2
+    return [*range(half), *(round((n - 1) * k / half) for k in range(1, half + 1))]
 
 
 @torch.no_grad()
@@ -110,67 +115,76 @@ def answers(net: nn.Sequential, weight: np.ndarray, flat: Tensor) -> Tensor:
 class HeroPicture:
     """Two ways to the same answer above, other digits below."""
 
-    ROWS = (50, 248)  # the tops of the two ways
+    ROWS = (46, 236)  # the tops of the two ways
+    UNTOUCHED, GHOST, CHANGED = 150, 304, 458  # the left edges of W, dW and W + dW
+    FEATURES = 617
     OTHER = tuple(232 + 76 * i for i in range(OTHERS))  # the left edges of the other digits
     BARS, FULL = 722, 60  # left edge and length of a probability of 1
 
     def __init__(self, fig: style.Canvas) -> None:
         self.fig, self.sheet = fig, Sheet(fig)
-        self._words_above()
+        self._words_input()
+        self._words_weights()
+        self._words_answer()
         self._words_below()
-        fig.moving = [self.sheet.painting, self.answer, self.percent, self.before, self.count, *self.felt, *self.said]
+        counts = [self.count, self.alike]
+        fig.moving = [self.sheet.painting, self.answer, self.percent, self.before, *counts, *self.felt, *self.said]
 
-    def _words_above(self) -> None:
-        text, arrow = self.sheet.text, self.sheet.arrow
-        first, second = self.ROWS
-        text(14, first - 26, "Perturb the input", bold=True, fontsize=style.CAPTION, color=style.AT.dark)
-        text(14, second - 26, "Perturb the weights", bold=True, fontsize=style.CAPTION, color=style.SAM.dark)
-        for x, words in ((50, "digit $x$"), (149, "$dx$"), (248, "$x + dx$")):
-            text(x, first + 114, words, ha="center")
-        for x, words in ((99, "+"), (198, "=")):
-            text(x, first + 64, words, ha="center", fontsize=style.CAPTION)
-        text(371, first + 50, "the same weights", ha="center", quiet=True)
-        arrow((290, first + 59), (450, first + 59), style.AT.color)
-        text(517, first + 134, "weights $W$", ha="center")
-        text(517, first - 10, "four of 48 units", ha="center", quiet=True)
+    def _words_input(self) -> None:
+        text, top = self.sheet.text, self.ROWS[0]
+        text(14, top - 22, "Perturb the input", bold=True, fontsize=style.CAPTION, color=style.AT.dark)
+        for x, words in ((50, "digit $x$"), (148, "$dx$"), (246, "$x + dx$")):
+            text(x, top + 114, words, ha="center")
+        for x, words in ((99, "+"), (197, "=")):
+            text(x, top + 64, words, ha="center", fontsize=style.CAPTION)
+        self.sheet.arrow((292, top + 59), (450, top + 59), style.AT.color)
+        text(self.CHANGED + 59, top - 10, "four of 48 units", ha="center", quiet=True)
+        text(self.CHANGED + 59, top + 136, "weights $W$", ha="center")
+        text(self.CHANGED + 59, top + 152, "untouched", ha="center", quiet=True)
 
-        text(50, second + 114, "digit $x$", ha="center")
-        text(133, second + 50, "the same digit", ha="center", quiet=True)
-        arrow((92, second + 59), (174, second + 59), style.SAM.color)
-        for x, words in ((239, "$W$"), (379, "$dW = W\\,dx\\,x^{\\mathsf{T}}/\\Vert x\\Vert^2$"), (517, "$W + dW$")):
-            text(x, second + 139, words, ha="center")
-        for x, words in ((306, "+"), (451, "=")):
-            text(x, second + 64, words, ha="center", fontsize=style.CAPTION)
-        text(379, second - 10, "a ghost of the digit (×4)", ha="center", quiet=True)
+    def _words_weights(self) -> None:
+        text, top = self.sheet.text, self.ROWS[1]
+        text(14, top - 22, "Perturb the weights", bold=True, fontsize=style.CAPTION, color=style.SAM.dark)
+        text(50, top + 114, "digit $x$", ha="center")
+        text(50, top + 130, "untouched", ha="center", quiet=True)
+        self.sheet.arrow((96, top + 59), (142, top + 59), style.SAM.color)
+        ghost = "$dW = W\\,dx\\,x^{\\mathsf{T}}/\\Vert x\\Vert^2$"
+        for left, words in ((self.UNTOUCHED, "$W$"), (self.GHOST, ghost), (self.CHANGED, "$W + dW$")):
+            text(left + 59, top + 140, words, ha="center")
+        for x, words in ((286, "+"), (440, "=")):
+            text(x, top + 64, words, ha="center", fontsize=style.CAPTION)
+        text(self.GHOST + 59, top - 14, "a ghost of the digit (×4)", ha="center", quiet=True)
 
-        for top, look, words in ((first, style.AT, "$W\\,dx$"), (second, style.SAM, "$dW\\,x$")):
-            arrow((582, top + 59), (604, top + 59), look.color)
-            text(637, top + 108, words, ha="center")
-            arrow((670, top + 59), (704, top + 59), look.color)
-        text(637, first + 14, "change of the\nfeatures", ha="center", quiet=True, va="bottom", linespacing=1.15)
-        text(637, (first + second) // 2 + 57, "=", ha="center", fontsize=style.CAPTION * 1.5, rotation=90, va="center")
-        self.answer = text(826, first - 26, bold=True, fontsize=style.CAPTION, ha="right")
+    def _words_answer(self) -> None:
+        text, middle = self.sheet.text, self.FEATURES + 24
+        for top, look, words in zip(
+            self.ROWS, (style.AT, style.SAM), ("$W(x + dx) + b$", "$(W + dW)x + b$"), strict=True
+        ):
+            self.sheet.arrow((584, top + 59), (609, top + 59), look.color)
+            self.sheet.arrow((673, top + 59), (706, top + 59), look.color)
+            text(middle, top + 15, "features", ha="center", quiet=True)
+            text(middle, top + 111, words, ha="center")
+        text(middle, sum(self.ROWS) // 2 + 60, "=", ha="center", va="center", fontsize=16, rotation=90)
+        self.answer = text(826, self.ROWS[0] - 22, bold=True, fontsize=style.CAPTION, ha="right")
         for k in range(10):
             text(self.BARS - 8, self._bar_top(k) + 14, str(k), ha="right", quiet=True)
         self.percent = text(0, 0)
         self.before = text(826, 0, "before", quiet=True, ha="right")
 
     def _words_below(self) -> None:
-        text = self.sheet.text
-        self.sheet.rule(412)
-        text(14, 434, "Other digits, untouched", bold=True, fontsize=style.CAPTION)
-        text(
-            self.OTHER[0],
-            434,
+        text, felt = (
+            self.sheet.text,
             "share of the perturbation that each feels: $\\langle x, x'\\rangle/\\Vert x\\Vert^2$",
-            quiet=True,
         )
-        text(14, 462, "when the input is perturbed", color=style.AT.dark)
-        text(14, 478, "none of them changes", quiet=True)
-        text(14, 512, "when the weights are perturbed", color=style.SAM.dark)
-        self.count = text(14, 528, quiet=True)
-        self.felt = [text(x, 538, quiet=True) for x in self.OTHER]
-        self.said = [text(x, 553) for x in self.OTHER]
+        self.sheet.rule(400)
+        text(14, 424, "Other digits, untouched", bold=True, fontsize=style.CAPTION)
+        text(self.OTHER[0], 424, felt, quiet=True)
+        text(14, 452, "when the input is perturbed", color=style.AT.dark)
+        text(14, 468, "none of them changes", quiet=True)
+        text(14, 500, "when the weights are perturbed", color=style.SAM.dark)
+        self.count, self.alike = text(14, 516, quiet=True), text(14, 532, quiet=True)
+        self.felt = [text(x, 527, quiet=True) for x in self.OTHER]
+        self.said = [text(x, 542) for x in self.OTHER]
 
     def _bar_top(self, k: int) -> int:
         return self.ROWS[0] + 2 + 31 * k
@@ -180,21 +194,21 @@ class HeroPicture:
         (first, second), tile = self.ROWS, self.sheet.tile
         x, dx = (state[name].reshape(8, 8) for name in ("x", "dx"))
         tile(14, first + 23, grey(x))
-        tile(113, first + 23, signed(dx, 0.5), frame=style.AT.color)
-        tile(212, first + 23, grey(x + dx))
+        tile(112, first + 23, signed(dx, 0.5), frame=style.AT.color)
+        tile(210, first + 23, grey(x + dx))
         tile(14, second + 23, grey(x))
-        self.sheet.frame(320, second, 118, 118, style.SAM.color)
+        self.sheet.frame(self.GHOST, second, 118, 118, style.SAM.color)
         for left, top, values, largest in (
-            (458, first, state["W"], 0.6),
-            (180, second, state["W"], 0.6),
-            (320, second, state["dW"], 0.15),
-            (458, second, state["W"] + state["dW"], 0.6),
+            (self.CHANGED, first, state["W"], 0.6),
+            (self.UNTOUCHED, second, state["W"], 0.6),
+            (self.GHOST, second, state["dW"], 0.15),
+            (self.CHANGED, second, state["W"] + state["dW"], 0.6),
         ):
             for k, unit in enumerate(values):
                 place = left + 62 * (k % 2), top + 62 * (k // 2)
                 tile(*place, signed(unit.reshape(8, 8), largest), cell=7)
         for top, name in ((first, "z by input"), (second, "z by weights")):
-            tile(613, top + 27, signed(state[name].reshape(8, 6), 1.5), cell=8)
+            tile(self.FEATURES, top + 27, signed(state[name].reshape(8, 6), 3.0), cell=8)
         self._show_bars(state)
 
     def _show_bars(self, state: dict[str, np.ndarray]) -> None:
@@ -217,18 +231,19 @@ class HeroPicture:
         self.before.set_visible(top != was)
         self.before.set_position((826, self._bar_top(was) + 15))
 
-    def show_others(self, images: np.ndarray, shares: np.ndarray, said: list[int], wrong: list[bool]) -> None:
-        """Other digits (8, 64), what each feels, what the changed network says, and whether that is wrong."""
+    def show_others(self, images: np.ndarray, shares: np.ndarray, said: list[int], wrong: Tensor) -> None:
+        """Other digits (8, 64), what each feels, what the changed network says, and whether that is wrong, (8,)."""
         for i, left in enumerate(self.OTHER):
-            self.sheet.tile(left, 446, grey(images[i].reshape(8, 8)), 7, frame=style.SAM.color if wrong[i] else "")
-            self.sheet.bar(left, 515, 56, 7, style.PALE)
-            self.sheet.bar(left, 515, round(56 * min(float(shares[i]), 1.0)), 7, style.SAM.color)
+            self.sheet.tile(left, 436, grey(images[i].reshape(8, 8)), 7, frame=style.SAM.color if wrong[i] else "")
+            self.sheet.bar(left, 504, 56, 7, style.PALE)
+            self.sheet.bar(left, 504, round(56 * min(float(shares[i]), 1.0)), 7, style.SAM.color)
             self.felt[i].set_text(f"{100 * shares[i]:.0f} %")
             self.said[i].set_text(f"says {said[i]}")
             self.said[i].set(
                 color=style.SAM.dark if wrong[i] else style.QUIET, fontweight="bold" if wrong[i] else "normal"
             )
 
-    def show_counts(self, wrong: int, all_: int) -> None:
-        """How many of all others the changed weights misclassify."""
+    def show_counts(self, wrong: int, all_: int, alike: int) -> None:
+        """How many of all others the changed weights misclassify, and how many of these are the most similar."""
         self.count.set_text(f"{wrong} of {all_} misclassified")
+        self.alike.set_text(f"{alike} in the most similar quarter" if wrong else "")
