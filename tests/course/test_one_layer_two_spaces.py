@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -80,71 +81,6 @@ def test_open_layers_are_told_from_wrong_ones():
     check(lesson.steps, layer(4, 75), WRONG, "dict")
 
 
-# ---- what pixels cannot reach ----------------------------------------------------------------------------------------
-
-
-def by_svd(W, dz):
-    left, values, right = torch.linalg.svd(W, full_matrices=False)
-    kept = values > 1e-10 * values[0]
-    left, values, right = left[:, kept], values[kept], right[kept]
-    return [right.T @ (left.T @ dz / values), dz - left @ (left.T @ dz)]
-
-
-def by_numpy(W, dz):
-    dx = np.linalg.lstsq(W.numpy(), dz.numpy(), rcond=None)[0]
-    return dx, dz.numpy() - W.numpy() @ dx
-
-
-def by_lstsq(W, dz):
-    dx = torch.linalg.lstsq(W, dz[:, None], driver="gelsd").solution[:, 0]
-    return dx, dz - W @ dx
-
-
-@pytest.mark.parametrize("reach", [solved("one_layer_two_spaces/reach", "reach"), by_svd, by_numpy, by_lstsq])
-def test_a_right_reach_is_correct_however_it_is_written(reach):
-    check(lesson.reach, reach, CORRECT)
-
-
-def longer(W, dz):
-    """Right in W dx, with a part that W does not see."""
-    dx, rest = by_svd(W, dz)
-    return dx + (torch.eye(W.shape[1], dtype=W.dtype) - torch.linalg.pinv(W) @ W).sum(1), rest
-
-
-def in_place(W, dz):
-    answer = by_svd(W, dz)
-    dz -= answer[1]
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("reach", "words"),
-    [
-        (lambda W, dz: (W.T @ dz, dz - W @ (W.T @ dz)), ("direction of the attack", "pseudo-inverse")),
-        (longer, ("is enough", "W not see")),
-        (lambda W, dz: (0.5 * by_svd(W, dz)[0], by_svd(W, dz)[1]), ("misses dz",)),
-        (lambda W, dz: (by_svd(W, dz)[0], -by_svd(W, dz)[1]), ("wrong sign",)),
-        (lambda W, dz: (by_svd(W, dz)[0], W @ by_svd(W, dz)[0]), ("pixels do reach",)),
-        (lambda W, dz: (by_svd(W, dz)[0], 0.1 * dz), ("do not add up",)),
-        (lambda W, dz: (dz, dz), ("one number for each pixel",)),
-        (lambda W, dz: (by_svd(W, dz)[0], by_svd(W, dz)[0]), ("change of the features",)),
-        (lambda W, dz: by_svd(W, dz)[0], ("two tensors",)),
-        (in_place, ("changes its arguments",)),
-        (lambda W, dz: (torch.linalg.inv(W) @ dz, dz), ("raised",)),
-    ],
-)
-def test_a_wrong_reach_is_told_its_symptom(reach, words):
-    check(lesson.reach, reach, WRONG, *words)
-
-
-def test_an_open_reach_is_told_from_a_wrong_one():
-    check(lesson.reach, lambda W, dz: ..., NOT_ATTEMPTED)
-    check(lesson.reach, lambda W, dz: None, NOT_ATTEMPTED)
-    check(lesson.reach, lambda W, dz: (..., ...), NOT_ATTEMPTED)
-    check(lesson.reach, ..., NOT_ATTEMPTED)
-    check(lesson.reach, 3, WRONG, "must be a function")
-
-
 # ---- eight digits ----------------------------------------------------------------------------------------------------
 
 
@@ -189,9 +125,9 @@ def test_the_solutions_eight_are_correct_as_list_and_as_tensor(trained):
 def test_other_eights_are_correct_too_if_they_are_helped(trained):
     net, x, y = trained
     exercise, layer_ = lesson.eight_digits(net, x, y, rho=0.1), at_layer(net, x, y)
-    misread = (net(x).argmax(1) != y).nonzero()[:, 0].tolist()
+    wrong = (net(x).argmax(1) != y).nonzero()[:, 0].tolist()
     right = 0
-    for hard in misread:
+    for hard in wrong:
         eight = eight_for(net, x, y, hard)
         before, after = lesson.losses_after_ascent(net, layer_, y, eight, 0.1)
         helped = int((after < before).sum())
@@ -214,12 +150,82 @@ def test_wrong_and_open_eights_are_told_why(trained):
     check(exercise, ..., NOT_ATTEMPTED)
 
 
+# ---- a run that could refute -----------------------------------------------------------------------------------------
+
+TUNED = "chosen on validation images"
+
+
+def run(network, perturb, against, rho, outcome):
+    return dict(zip(lesson.FIELDS, (network, perturb, against, rho, outcome), strict=True))
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        solved("one_layer_two_spaces/refute", "design"),
+        run("48-48", "later layers", "SGD", "0.4", "higher"),  # a gain is a gain, at any rho
+        run("256-256", "later layers", "SGD", TUNED, "higher"),
+        run("ResNet", "later layers", "SGD", TUNED, "higher"),
+        run("ResNet", "later layers", "SAM on all layers", TUNED, "not lower"),
+        run("48-48", "later layers", "SAM on all layers", TUNED, "higher"),
+        run("48-48", "first layer", "SGD", TUNED, "not higher"),
+        run("48-48", "first layer", "SGD", TUNED, "lower"),
+        run("48-48", "first layer", "SAM on all layers", TUNED, "lower"),
+    ],
+)
+def test_a_design_whose_outcome_the_explanation_forbids_is_correct(design):
+    check(lesson.refute, design, CORRECT)
+    check(lesson.refute, dict(reversed(design.items())), CORRECT)
+
+
+def test_a_radius_may_be_given_as_a_number():
+    check(lesson.refute, run("48-48", "later layers", "SGD", 0.4, "higher"), CORRECT)
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        (run("48-48", "first layer", "SGD", TUNED, "higher"), ("lets robust accuracy be higher", "cannot refute")),
+        (run("48-48", "first layer", "SGD", TUNED, "not lower"), ("be higher", "cannot refute")),
+        (run("48-48", "first layer", "SAM on all layers", TUNED, "not higher"), ("be equal", "cannot refute")),
+        (run("48-48", "later layers", "SGD", TUNED, "not higher"), ("be lower or equal", "cannot refute")),
+        (run("48-48", "later layers", "SGD", TUNED, "not lower"), ("be equal", "cannot refute")),
+        (run("48-48", "later layers", "SAM on all layers", TUNED, "lower"), ("be lower", "cannot refute")),
+        (run("48-48", "all layers", "SGD", TUNED, "not higher"), ("any layer's", "nothing to explain")),
+        (run("48-48", "all layers", "SAM on all layers", TUNED, "lower"), ("with itself",)),
+        (run("256-256", "first layer", "SGD", TUNED, "not higher"), ("more units than pixels", "exact")),
+        (run("ResNet", "first layer", "SGD", TUNED, "not higher"), ("convolution", "exact")),
+        (run("48-48", "first layer", "SGD", "0.4", "not higher"), ("no fixed worth",)),
+        (run("48-48", "later layers", "SAM on all layers", 0.4, "not lower"), ("no fixed worth",)),
+        (run("48-48", "fc2", "SGD", TUNED, "higher"), ("'perturb' is 'fc2'", "later layers")),
+        (run("48-48", ["later layers"], "SGD", TUNED, "higher"), ("'perturb' is", "must be one of")),
+        ({"network": "48-48"}, ("keys", "refuted if")),
+        ("later layers", ("keys",)),
+    ],
+)
+def test_a_design_that_cannot_refute_is_told_why(design, words):
+    check(lesson.refute, design, WRONG, *words)
+
+
+def test_every_design_is_either_correct_or_told_why():
+    every = [dict(zip(lesson.FIELDS, values, strict=True)) for values in itertools.product(*lesson.FIELDS.values())]
+    verdicts = [lesson.refute.check(design).status for design in every]
+    assert set(verdicts) == {CORRECT, WRONG}
+    assert verdicts.count(CORRECT) == 3 * (2 + 2) + 2 + 1
+
+
+def test_an_open_design_is_told_from_a_wrong_one():
+    check(lesson.refute, run("48-48", "later layers", "SGD", TUNED, ...), NOT_ATTEMPTED)
+    check(lesson.refute, run(..., ..., ..., ..., ...), NOT_ATTEMPTED)
+    check(lesson.refute, ..., NOT_ATTEMPTED)
+
+
 # ---- questions -------------------------------------------------------------------------------------------------------
 
 
 def test_every_question_of_the_lesson_can_be_asked():
     asked = [value for value in vars(lesson).values() if isinstance(value, lesson.Question)]
-    assert len(asked) == 6
+    assert len(asked) == 7
     for one in asked:
         assert one.correct in one.choices
         assert question(one.text, one.choices, one.correct).children

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import re
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from matplotlib.path import Path
 
 import samlib
+from samlib.course import style
 from samlib.course.lessons import one_layer_two_spaces as lesson
 from samlib.course.lessons.one_layer_two_spaces import batches, spaces, worst_losses
-from samlib.duality import singular_range
+from samlib.course.lessons.one_layer_two_spaces.way_back import in_words
+from samlib.course.widgets import choices
+from samlib.duality import at_layer, singular_range
 from tests.course.scenes import draw, ends, same_when_drawn_whole
 
 LAYERS = [(1, 0), (2, 30), (4, 75), (4, 90)]
@@ -94,8 +101,8 @@ def test_ball_and_ellipse_says_how_far_apart_the_steps_are_and_what_they_cost():
     for values in ends(scene):
         alt = draw(scene, **values)
         weight = lesson.layer(values["kappa"], values["angle"])
-        eps = spaces.radius_of_pixels(weight, values["rho"], values["size"])
-        view = spaces.two_views(weight, values["rho"], eps)["features"]
+        eps = spaces.radius_of_pixels(weight, spaces.RHO, values["size"])
+        view = spaces.two_views(weight, spaces.RHO, eps)["features"]
         ours, theirs = (float(lesson.toy_loss(torch.from_numpy(view.steps[who]))) for who in ("weights", "pixels"))
         assert f"eps {eps:.2f}: steps {view.apart:.0f} degrees apart" in alt
         assert f"loss {ours:.2f} by weights, {theirs:.2f} by pixels" in alt
@@ -104,37 +111,106 @@ def test_ball_and_ellipse_says_how_far_apart_the_steps_are_and_what_they_cost():
 
 def test_ball_and_ellipse_has_the_states_that_the_text_asks_for_and_not_too_many():
     scene = lesson.ball_and_ellipse()
-    assert 1 < len(list(scene.controls["kappa"].options)) * len(spaces.ANGLES) * len(spaces.RHOS) * 3 <= 200
+    assert math.prod(len(choices(control)) for control in scene.controls.values()) <= 200
     assert {0, 75, 90} <= set(spaces.ANGLES)
     assert {1, 4} <= set(spaces.KAPPAS)
 
 
-def test_the_three_layers_are_drawn():
-    assert "steps far apart at angle 75" in lesson.three_layers().data
+@pytest.mark.parametrize("angle", spaces.ANGLES)
+@pytest.mark.parametrize("kappa", spaces.KAPPAS)
+def test_no_word_of_a_plane_lies_on_the_boundary_or_beyond_it_but_the_one_that_belongs_there(kappa, angle):
+    scene = lesson.ball_and_ellipse()
+    fig = scene.picture.fig
+    for size in spaces.SIZES:
+        draw(scene, kappa=kappa, angle=angle, size=size)
+        for ax in fig.axes[:2]:
+            line = Path(ax.transData.transform(boundary_of(ax)))
+            for text in (t for t in ax.texts if t.get_visible() and t.get_text()):
+                box = text.get_window_extent(fig.canvas.get_renderer())
+                assert not line.intersects_bbox(box, filled=False), (kappa, angle, size, text.get_text())
+
+
+def boundary_of(ax):
+    """The black line of a plane, (n, 2): of its lines, the broadest in ink."""
+    lines = [line for line in ax.lines if line.get_color() == style.INK and line.get_linewidth() == 2.0]
+    return np.column_stack(lines[0].get_data())
 
 
 # ---- the way back ----------------------------------------------------------------------------------------------------
 
 
-def test_sams_step_is_shown_for_seven_digits():
-    digits = torch.rand(10, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert "blacker" not in lesson.step_in_pixels(digits, 0 * digits).data
-    assert "changed digits" in lesson.step_in_pixels(digits, 0.1 * digits).data
+def batch_of(stage, m):
+    _, x, y = stage
+    return lesson.shared_with(x, y, x[3:4], 3, m)
+
+
+@pytest.mark.parametrize("m", [1, 8])
+def test_sams_step_does_the_same_in_weights_and_in_pixels_and_is_the_optimizers(stage, m):
+    net, images, labels = stage[0], *batch_of(stage, m)
+    assert len(images) == len(labels) == m
+    ours, theirs = lesson.two_ways(net, at_layer(net, images, labels), 3, rho=0.2)
+    assert torch.allclose(ours.logits["weights"], ours.logits["pixels"], atol=1e-9)
+    perturbed = copy.deepcopy(net)
+    sam = samlib.SAM(torch.optim.SGD([*perturbed.fc1.parameters()], lr=0.1), rho=0.2)
+    F.cross_entropy(perturbed(images), labels).backward()
+    sam.first_step()
+    assert torch.allclose(perturbed(images)[0], ours.logits["pixels"], atol=1e-9)
+    assert theirs.dx.norm() == pytest.approx(float(ours.dx.norm()))
+    x = images[0].flatten() + ours.dx
+    assert ours.outside == pytest.approx(float(((x < 0) | (x > 1)).double().mean()))
+    assert ours.loss == pytest.approx(float(F.cross_entropy(ours.logits["weights"], torch.tensor(3))))
+
+
+def test_an_attack_goes_up_the_gradient_of_the_input(stage):
+    net, images, labels = stage[0], *batch_of(stage, 8)
+    _, theirs = lesson.two_ways(net, at_layer(net, images, labels), 3, rho=0.1)
+    x = images[:1].clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(F.cross_entropy(net(x), labels[:1]), x)
+    assert lesson.angle_between(gradient.flatten(), theirs.dx) == pytest.approx(0, abs=1e-4)
+
+
+def test_the_others_that_share_a_step_do_not_depend_on_the_digit(stage):
+    _, x, y = stage
+    first, labels = lesson.shared_with(x, y, x[3:4], 3, 6)
+    second, _ = lesson.shared_with(x, y, x[5:6], 5, 6)
+    assert torch.equal(first[1:], second[1:])
+    assert torch.equal(first[0], x[3])
+    assert int(labels[0]) == 3
+
+
+@pytest.mark.slow
+def test_the_way_back_says_the_losses_and_that_the_logits_agree(stage):
+    net, x, y = stage
+    scene = lesson.way_back({"SGD": net, "SAM": net}, x, y, x)
+    assert math.prod(len(choices(control)) for control in scene.controls.values()) <= 200
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        images, labels = lesson.shared_with(x, y, x[values["digit"]][None], values["digit"], values["m"])
+        ours, theirs = lesson.two_ways(net, at_layer(net, images, labels), values["digit"], values["rho"])
+        assert f"{ours.loss:.3f} after SAM's step, classified as {ours.says}; {theirs.loss:.3f} after" in alt
+        assert f"{100 * ours.outside:.0f} % of the pixels" in alt
+        assert float(alt.split()[-1].rstrip(".")) < 1e-9
+    assert same_when_drawn_whole(scene)
+
+
+def test_a_loss_is_short_in_words():
+    assert in_words(0.0312) == "loss 0.031"
+    assert in_words(1e-6) == "loss below 0.001"
 
 
 # ---- the sandwich ----------------------------------------------------------------------------------------------------
 
 
-def test_relatives_of_a_layer_have_its_axes_and_its_mean_singular_value(stage):
+def test_layers_with_the_same_singular_vectors_have_the_same_mean_singular_value(stage):
     weight = stage[0].fc1.weight.detach()
     sigmas = torch.linalg.svdvals(weight)
-    equal, *_, itself = worst_losses.relatives(weight)
+    equal, *_, itself = worst_losses.same_vectors(weight)
     assert torch.allclose(itself, weight)
     found = torch.linalg.svdvals(equal)
     assert torch.allclose(found, found[0].expand_as(found))
-    for relative in worst_losses.relatives(weight):
-        assert torch.linalg.svdvals(relative).log().mean() == pytest.approx(float(sigmas.log().mean()))
-        across = torch.linalg.svd(weight, full_matrices=False)[0].T @ relative
+    for other in worst_losses.same_vectors(weight):
+        assert torch.linalg.svdvals(other).log().mean() == pytest.approx(float(sigmas.log().mean()))
+        across = torch.linalg.svd(weight, full_matrices=False)[0].T @ other
         gram = across @ across.T
         assert torch.allclose(gram, torch.diag(gram.diagonal()), atol=1e-9)
 
@@ -181,7 +257,7 @@ def test_drawn_inputs_have_length_one_and_the_similarity_asked_for(similarity):
     assert gradients.shape == (5, 2)
 
 
-def test_strangers_share_the_length_and_look_alikes_the_direction():
+def test_unlike_inputs_share_the_length_and_alike_ones_the_direction():
     assert batches.shares(16, 0.0, draws=20) == pytest.approx((25, 0))
     length, down = batches.shares(16, 1.0, draws=20)
     assert length == pytest.approx(100)
@@ -194,11 +270,7 @@ def test_the_shared_step_says_who_goes_downhill():
     for values in ends(scene):
         alt = draw(scene, **values)
         falls = int(re.search(r": (\d+) go downhill", alt)[1])
-        length, down = lesson.dilution()[values["similarity"]][:, lesson.SIZES.index(values["size"])]
+        length, down = lesson.shared_step_curves()[values["similarity"]][:, lesson.SIZES.index(values["size"])]
         assert f"in the mean {down:.0f} %, with perturbations of {length:.0f} %" in alt
         assert falls == 0 if values["similarity"] == 0 or values["size"] == 1 else 0 < falls < values["size"]
     assert same_when_drawn_whole(scene, size=64)
-
-
-def test_drawn_batches_stand_beside_real_ones():
-    assert "none downhill" in lesson.drawn_and_real({8: (0.8, 0.4), 32: (0.7, 0.4), 128: (0.7, 0.5)}).data

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 
 import numpy as np
 import torch
-from IPython.display import HTML
 from torch import Tensor
 
 from samlib.course import style, widgets
-from samlib.course.lessons.one_layer_two_spaces.pictures import BatchPicture, DilutionPicture
+from samlib.course.lessons.one_layer_two_spaces.pictures import BatchPicture
 from samlib.duality import downhill, dz_by_sam_step, dz_by_weights
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -39,7 +37,7 @@ def shares(size: int, similarity: float, draws: int = 100) -> tuple[float, float
 
 
 @functools.cache
-def dilution() -> dict[float, np.ndarray]:
+def shared_step_curves() -> dict[float, np.ndarray]:
     """{similarity: (2, sizes)}, the two `shares` at every batch size."""
     return {s: np.array([shares(b, s) for b in SIZES]).T for s in SIMILARITIES}
 
@@ -47,43 +45,26 @@ def dilution() -> dict[float, np.ndarray]:
 @style.look()
 def shared_step() -> widgets.Live:
     """What SAM's one step for a batch does to each example's features."""
-    picture, table = BatchPicture(style.figure(4.06), SIZES), dilution()
+    picture, curves = BatchPicture(style.figure(4.06), SIZES), shared_step_curves()
 
-    def draw(size: int, similarity: float, draw: int) -> str:
-        gradients, inputs = random_batch(size, similarity, draw)
+    def draw(size: int, similarity: float) -> str:
+        gradients, inputs = random_batch(size, similarity, draw=0)
         got, alone = dz_by_sam_step(gradients, inputs, 1.0), dz_by_weights(gradients, inputs, 1.0)
         falls = downhill(gradients, got).numpy()
         title = f"{falls.sum()} of {size} go downhill"
         said = "" if size <= 16 else "16 of them are drawn"
         picture.show_batch(alone.numpy()[:16], got.numpy()[:16], falls[:16], title, said)
         at = SIZES.index(size)
-        values = dict(zip(MEASURES, table[similarity], strict=True))
+        values = dict(zip(MEASURES, curves[similarity], strict=True))
         picture.show_curves(values, at, "Mean of 100 batches", f"similarity {similarity:g}")
-        length, down = table[similarity][:, at]
+        length, down = curves[similarity][:, at]
         return (
-            f"Batch of {size}, similarity {similarity:g}: {falls.sum()} go downhill; in the mean {down:.0f} %, "
+            f"Step shared by {size}, similarity {similarity:g}: {falls.sum()} go downhill; in the mean {down:.0f} %, "
             f"with perturbations of {length:.0f} % of full length."
         )
 
     controls = {
-        "size": widgets.choice_slider("B: examples in the batch", SIZES, 8),
+        "size": widgets.choice_slider("m: examples that share the step", SIZES, 8),
         "similarity": widgets.choice_slider("similarity: cosine of inputs", SIMILARITIES, 0.0),
-        "draw": widgets.choice_slider("draw of the gradients", range(4), 0),
     }
     return widgets.live(picture.fig, draw, controls)
-
-
-@style.look()
-def drawn_and_real(felt: Mapping[int, tuple[float, float]]) -> HTML:
-    """Drawn batches beside batches of digits; felt: {batch size: (length, share downhill)} as fractions."""
-    titles = (("Length", "of what each would get alone"), ("Downhill", "share of the examples"))
-    picture = DilutionPicture(style.figure(3.2), (*SIZES, 128), titles)
-    for row in range(len(titles)):
-        drawn = {f"similarity {s:g}": np.column_stack([SIZES, dilution()[s][row]]) for s in (0.0, 0.7, 1.0)}
-        digits = np.array([(size, 100 * both[row]) for size, both in felt.items()])
-        picture.show(row, drawn, digits)
-    return widgets.still(
-        picture.fig,
-        "Unlike inputs: perturbations shrink as one over root B, none downhill. Alike or digits: nearly full length, "
-        "many downhill.",
-    )

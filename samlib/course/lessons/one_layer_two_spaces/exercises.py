@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samlib.course.exercise import Exercise, NotAttempted, Question, attempted
+from samlib.course.exercise import Exercise, NotAttempted, Question
 from samlib.duality import Layer, at_layer, dz_by_input, dz_by_sam_step, singular_range
 
 # --- two layers, two steps --------------------------------------------------------------------------------------------
@@ -91,77 +91,6 @@ steps = Exercise(
 )
 
 
-# --- what pixels cannot reach -----------------------------------------------------------------------------------------
-
-
-def _judge_reach(reach: Callable[[Tensor, Tensor], Any]) -> str | None:
-    if not callable(reach):
-        return f"reach must be a function of W and dz, and yours is a {type(reach).__name__}."
-    generator = torch.Generator().manual_seed(0)
-    shapes = {"more outputs than pixels": (9, 4), "fewer outputs than pixels": (3, 7), "outputs that repeat": (6, 8)}
-    for kind, (m, n) in shapes.items():
-        weight = torch.randn(m, n, generator=generator, dtype=torch.float64)
-        if kind == "outputs that repeat":
-            weight[3:] = weight[:3] + weight[[1, 2, 0]]
-        dz = torch.randn(m, generator=generator, dtype=torch.float64)
-        inputs = [weight.clone(), dz.clone()]
-        answer = attempted(reach(*inputs))
-        if not (torch.equal(inputs[0], weight) and torch.equal(inputs[1], dz)):
-            return "Your function changes its arguments; compute new tensors instead."
-        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
-            return f"reach must return two tensors, dx and the rest; yours returned {type(answer).__name__}."
-        if any(part is ... or part is None for part in answer):
-            raise NotAttempted
-        dx, rest = (torch.as_tensor(part, dtype=torch.float64) for part in answer)
-        if complaint := _wrong_reach(dx, rest, weight, dz):
-            return f"With {kind} ({m} outputs, {n} pixels): {complaint}"
-    return None
-
-
-def _wrong_reach(dx: Tensor, rest: Tensor, weight: Tensor, dz: Tensor) -> str | None:
-    """What is wrong with the shortest dx that comes nearest to dz, and with what is left, if anything is."""
-    right = torch.linalg.pinv(weight) @ dz
-    left = dz - weight @ right
-    if dx.shape != right.shape:
-        return f"dx has shape {tuple(dx.shape)}; it must have one number for each pixel, {tuple(right.shape)}."
-    if not torch.allclose(dx, right, atol=1e-6):
-        if torch.allclose(dx, weight.T @ dz, atol=1e-6):
-            return (
-                "Wᵀ dz is the direction of the attack, not the step that makes W dx equal to dz: use the "
-                "pseudo-inverse."
-            )
-        missed, least = float((dz - weight @ dx).norm()), float(left.norm())
-        if missed < least + 1e-6:
-            return (
-                f"W dx comes as near to dz as it can, but dx is {float(dx.norm()):.3f} long and "
-                f"{float(right.norm()):.3f} is enough. What part of dx does W not see?"
-            )
-        return f"W dx misses dz by {missed:.3f}; it can be done with {least:.3f}."
-    if rest.shape != left.shape:
-        return f"the rest has shape {tuple(rest.shape)}; it is a change of the features, {tuple(left.shape)}."
-    if torch.allclose(rest, left, atol=1e-6):
-        return None
-    if torch.allclose(rest, -left, atol=1e-6):
-        return "the rest has the wrong sign: W dx + rest must be dz."
-    if torch.allclose(rest, weight @ right, atol=1e-6):
-        return "you returned the part that pixels do reach; the rest is what is left of dz."
-    return "W dx and the rest do not add up to dz."
-
-
-reach = Exercise(
-    "one_layer_two_spaces/reach",
-    _judge_reach,
-    "Where a layer has more units than pixels, part of what its weights can do belongs to no picture, inside [0, 1] "
-    "or outside. There the sandwich has no upper slice.",
-    [
-        "You look for the dx with W dx nearest to dz; where many come equally near, for the shortest. That is what a "
-        "pseudo-inverse does.",
-        "torch.linalg.pinv(W), or torch.linalg.lstsq. The rest is what W dx leaves of dz.",
-        "dx = torch.linalg.pinv(W) @ dz, and the rest is dz - W @ dx.",
-    ],
-)
-
-
 # --- eight digits -----------------------------------------------------------------------------------------------------
 
 
@@ -219,11 +148,88 @@ def eight_digits(net: nn.Sequential, x: Tensor, y: Tensor, rho: float, want: int
     )
 
 
+# --- a run that could refute ------------------------------------------------------------------------------------------
+
+NETWORKS = ("48-48", "256-256", "ResNet")
+FIELDS = {
+    "network": NETWORKS,
+    "perturb": ("first layer", "later layers", "all layers"),
+    "against": ("SGD", "SAM on all layers"),
+    "rho": ("0.4", "chosen on validation images"),
+    "refuted if": ("higher", "not higher", "lower", "not lower"),
+}
+_MEANS = {"higher": {1}, "not higher": {0, -1}, "lower": {-1}, "not lower": {0, 1}}
+_WORDS = {1: "higher", 0: "equal", -1: "lower"}
+# what the explanation says will come out: robust accuracy against the other run, beyond the interval of the seeds
+_EXPECTED = {
+    ("first layer", "SGD"): {1},
+    ("first layer", "SAM on all layers"): {0, 1},
+    ("later layers", "SGD"): {0, -1},
+    ("later layers", "SAM on all layers"): {-1},
+}
+
+
+def _judge_design(design: Mapping[str, Any]) -> str | None:
+    if not isinstance(design, Mapping) or set(design) != set(FIELDS):
+        return f"Give a dict with the keys {', '.join(map(repr, FIELDS))}."
+    if any(value is ... or value is None for value in design.values()):
+        raise NotAttempted
+    for field, options in FIELDS.items():
+        if str(design[field]) not in options:
+            return f"{field!r} is {design[field]!r}; it must be one of {', '.join(map(repr, options))}."
+    return _cannot_refute(*(str(design[field]) for field in FIELDS))
+
+
+def _cannot_refute(network: str, perturb: str, against: str, rho: str, outcome: str) -> str | None:
+    """Why this outcome of this run leaves the explanation where it was, if it does."""
+    if perturb == "all layers" and against == "SAM on all layers":
+        return "That compares a run with itself."
+    if perturb == "all layers":
+        return (
+            "With all layers perturbed at once, a gain may be any layer's; and without a gain there is nothing to "
+            "explain. Perturb the first layer alone, or leave it alone."
+        )
+    expected, refuting = _EXPECTED[perturb, against], _MEANS[outcome]
+    if allowed := expected & refuting:
+        said = " or ".join(_WORDS[one] for one in sorted(allowed))
+        return (
+            f"The explanation itself allows this: with the {perturb} perturbed it lets robust accuracy be {said} "
+            f"against {against}. An outcome that it allows cannot refute it."
+        )
+    if perturb == "first layer" and network != "48-48":
+        why = "its first layer is a convolution" if network == "ResNet" else "it has more units than pixels"
+        return (
+            f"A missing gain could be excused on the {network} network: {why}, so part of the step is no change of any "
+            "picture. Take the network where the translation is exact."
+        )
+    if rho == "0.4" and (perturb, against) != ("later layers", "SGD"):
+        return (
+            "At one rho such an outcome may be the fault of that rho: it has no fixed worth, and does not mean the "
+            "same in one layer as in all. Give each run its best rho, chosen on validation images."
+        )
+    return None
+
+
+refute = Exercise(
+    "one_layer_two_spaces/refute",
+    _judge_design,
+    "This outcome would contradict the explanation, and nothing else in the run would excuse it. Lesson 03 has "
+    "measured such runs on two kinds of network: hold its table of layers against your design before you believe the "
+    "explanation. And name the seeds and the attack beforehand.",
+    [
+        "Write down first what the explanation says must come out: with the first layer alone, and without it.",
+        "An outcome refutes only if the explanation forbids it. Which of the two runs must show no gain over SGD?",
+        "Perturb the later layers only, against SGD: the explanation allows no gain there. Or the first layer only, on "
+        "the network whose translation is exact, each run with its best rho: there it allows no missing gain.",
+    ],
+)
+
+
 # --- the predictions --------------------------------------------------------------------------------------------------
 
 bet_on_the_shape = Question(
-    "A layer stretches one direction of the feature plane four times as much as the other. Its weights reach a ball "
-    "of features, the pixels an ellipse of the same area. Whose step raises the loss more?",
+    "One singular value of a layer is four times the other. Its weights reach a ball of features, the pixels an "
+    "ellipse of the same area. Whose step raises the loss more?",
     {
         "the weights', always: their ball reaches in every direction": "In every direction equally far; the ellipse's "
         "long end reaches further.",
@@ -234,12 +240,25 @@ bet_on_the_shape = Question(
     correct="it depends on where the loss rises",
 )
 
-bet_on_the_sandwich = Question(
-    "The condition number (the largest singular value of the layer over its smallest) goes from 30 down to 1. What "
-    "becomes of the three losses?",
+bet_on_the_way_back = Question(
+    "SAM's ascent step for one digit, written as a change dx of its pixels; and an attack whose change of the pixels "
+    "is exactly as long. After which of the two is the loss higher?",
     {
-        "all three fall": "The middle one does not move at all: a ball of features does not ask how the layer "
-        "stretches pixels.",
+        "after SAM's: it goes straight uphill": "In the weights it does. Carried into the pixels it is turned towards "
+        "small singular values, where much change does little.",
+        "equally high: the two are dual": "Dual means that each can be written as the other, not that equal lengths do "
+        "equally much.",
+        "after the attack's": "To first order no change of the pixels of that length raises the loss more. Move the "
+        "controls to see how much more.",
+    },
+    correct="after the attack's",
+)
+
+bet_on_the_sandwich = Question(
+    "The condition number goes from 30 down to 1. What becomes of the three losses?",
+    {
+        "all three fall": "The middle one does not move at all: the weights' ball of features does not depend on the "
+        "singular values.",
         "the two outer ones meet the middle one, which stays": "With one singular value for all directions the "
         "ellipse is a ball, and one radius of the pixels fits exactly.",
         "they stay apart: weights and pixels are different things": "Only in length. Where all singular values are "
@@ -249,16 +268,16 @@ bet_on_the_sandwich = Question(
 )
 
 bet_on_the_batch = Question(
-    "64 digits that look all alike, each with a gradient of its own, share one ascent step of the weights. What does "
-    "a single digit feel?",
+    "64 digits that look all alike, each with a gradient of its own, share one ascent step of the weights. What "
+    "becomes of a single digit's perturbation?",
     {
-        "a short push, up its own slope": "That is what digits get that do <i>not</i> look alike: they share the "
+        "it is short, and goes up its own slope": "So it is for digits that do <i>not</i> look alike: they share the "
         "length and keep the direction.",
-        "a push of full length, and for many of them it goes down": "All feel the same push, as long as if it were "
-        "theirs alone, in the direction of the batch.",
-        "a push of full length, up its own slope": "One matrix cannot push look-alikes into 64 different directions.",
+        "it has full length, and for many digits it goes downhill": "All get the same perturbation, as long as if it "
+        "were theirs alone, in the direction of the batch.",
+        "it has full length, and goes up its own slope": "One matrix cannot move look-alikes in 64 directions.",
     },
-    correct="a push of full length, and for many of them it goes down",
+    correct="it has full length, and for many digits it goes downhill",
 )
 
 recall_units = Question(
@@ -266,23 +285,25 @@ recall_units = Question(
     {
         "0.1": "rho and eps are lengths in different spaces.",
         "rho ‖x‖ over the largest singular value of the layer": "With that eps the pixels reach only a part of what "
-        "the weights reach: the lower slice of the sandwich.",
+        "the weights reach: it gives the lower bound.",
         "none: there are two, one that is surely weaker and one that is surely as strong": "rho ‖x‖ / σ_max and rho "
         "‖x‖ / σ_min. They are one only if all singular values are equal.",
     },
     correct="none: there are two, one that is surely weaker and one that is surely as strong",
 )
 
-recall_ball = Question(
-    "Which of the two sets is a ball, and which an ellipse?",
+recall_flat = Question(
+    "A network's loss is flat in its first layer's weights: the gradient there is small, and so are the layer's "
+    "singular values. What is proved about its robustness?",
     {
-        "what the weights reach is the ball, what the pixels reach the ellipse": "In the plane of the features it is "
-        "so. In that of the pixels it is the other way round.",
-        "each is a ball in one of the two spaces, and an ellipse in the other": "Weights reach a ball of features, "
-        "pixels a ball of pixels, and W turns the one picture into the other.",
-        "both are balls: they are dual": "Only where all singular values of the layer are equal.",
+        "no attack within eps = 0.1 succeeds": "A gradient says nothing about a finite step: the loss may bend upwards "
+        "just beyond.",
+        "nothing: flatness and robustness have nothing in common": "The input gradient is bounded, by σ_max times the "
+        "weight gradient over ‖x‖.",
+        "its input gradient at these digits is small": "That is all: a statement about the digit itself, and locally "
+        "around it.",
     },
-    correct="each is a ball in one of the two spaces, and an ellipse in the other",
+    correct="its input gradient at these digits is small",
 )
 
 recall_batch = Question(

@@ -15,12 +15,12 @@ from samlib.course import style
 from samlib.course.pictures import Heading, Label, Labels, axes, plain_decades, size
 from samlib.course.style import Canvas
 
-SLICES = ("pixels, small eps", "weights", "pixels, large eps")
+BOUNDS = ("lower bound", "weights", "upper bound")
 DOWN = style.OTHER  # of an example whose loss falls
 
 
 class SandwichCurves:
-    """Three losses in order, over something that makes them close up; and the three that belong to one place of it.
+    """Three losses in order, from the real layer at the right to the one that is looked at.
 
     Args:
         fig: an empty figure.
@@ -31,9 +31,9 @@ class SandwichCurves:
     WORDS = 600  # left edge of the words, in pixels of the page
 
     def __init__(self, fig: Canvas, x: Sequence[float], low: float, high: float) -> None:
-        self.fig, self.x, self.low = fig, x, low
+        self.fig, self.x, self.low = fig, np.array(x), low
         looks = (style.AT, style.SAM, replace(style.AT, linestyle=style.NOISE.linestyle, marker="v"))
-        self.heading = Heading(fig, style.MARGIN, 20, "The slices close as kappa falls")
+        self.heading = Heading(fig, style.MARGIN, 20)
         self.ax = axes(fig, 66, 38, 500, 280)
         self.ax.set(xscale="log", yscale="log", xlim=(0.93, 1.07 * x[-1]), ylim=(low, high))
         plain_decades(self.ax.yaxis)
@@ -50,9 +50,9 @@ class SandwichCurves:
         words: dict[str, Any] = {"transform": None, "va": "center"}
         self.names = [
             self.ax.text(0, 0, name, color=look.dark, fontweight="bold", **words)
-            for name, look in zip(SLICES, looks, strict=True)
+            for name, look in zip(BOUNDS, looks, strict=True)
         ]
-        self.values = [self.ax.text(0, 0, "", color=style.QUIET, **words) for _ in SLICES]
+        self.values = [self.ax.text(0, 0, "", color=style.QUIET, **words) for _ in BOUNDS]
         self.leaders = [
             self.ax.plot([], [], transform=None, color=look.color, linewidth=0.8, clip_on=False)[0] for look in looks
         ]
@@ -60,20 +60,21 @@ class SandwichCurves:
         fig.moving += self.heading.artists
 
     def show(self, curves: np.ndarray, at: int, said: str, values: Sequence[str]) -> None:
-        """Curves (3, places), lowest first; the words say what the three are at place number `at`."""
-        shown = np.maximum(curves, self.low)
-        edge = [np.column_stack([self.x, shown[0]]), np.column_stack([self.x, shown[2]])[::-1]]
+        """Curves (3, places), lowest first, from place number `at` on; the words say what the three are there."""
+        x, shown = self.x[at:], np.maximum(curves[:, at:], self.low)
+        edge = [np.column_stack([x, shown[0]]), np.column_stack([x, shown[2]])[::-1]]
         self.between.set_verts([np.concatenate(edge)])
-        self.here.set_xdata([self.x[at]] * 2)
-        self.heading.show(self.heading.title.get_text(), said)
+        self.here.set_xdata([x[0]] * 2)
+        apart = curves[2, at] / curves[0, at]
+        title = f"The bounds are {apart:,.0f} times apart" if apart > 1.5 else "The bounds meet"
+        self.heading.show(title, said)
         fine, last = style.DPI / style.SHOWN, -np.inf
-        right = self.ax.get_window_extent().x1 / fine
-        for i in range(len(SLICES)):
-            self.curves[i].set_data(self.x, shown[i])
-            self.dots[i].set_data([self.x[at]], [shown[i, at]])
-            x, y = self.ax.transData.transform((self.x[at], shown[i, at])) / fine
-            last = max(y, last + 40)  # words that would overlap stand above one another
-            way = np.array([(x, y), (right, y), (self.WORDS - 6, last)])
+        for i in range(len(BOUNDS)):
+            self.curves[i].set_data(x, shown[i])
+            self.dots[i].set_data(x[:1], shown[i, :1])
+            end = self.ax.transData.transform((x[-1], shown[i, -1])) / fine
+            last = max(end[1], last + 44)  # words that would overlap stand above one another
+            way = np.array([(end[0] + 9, end[1]), (self.WORDS - 6, last)])
             self.leaders[i].set_data(*(fine * way.T))
             self.names[i].set_position((self.WORDS * fine, (last + 8) * fine))
             self.values[i].set_position((self.WORDS * fine, (last - 8) * fine))
@@ -130,19 +131,20 @@ class BatchArrows:
         rows: how many rows, and as many columns, of examples there are at most. What one gets alone is 1 long.
     """
 
+    APART = 2.1
+
     def __init__(self, ax: Axes, rows: int) -> None:
-        down, across = np.divmod(np.arange(rows**2), rows)
-        self.ax, self.places = ax, 2.1 * np.stack([across, -down], axis=1)
+        half = self.APART * rows / 2 + 0.15
+        self.ax, self.most = ax, rows**2
         ax.set_axis_off()
-        low, high = self.places.min(0) - 1.2, self.places.max(0) + 1.2
-        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        ax.set(xlim=(-half, half), ylim=(-half, half))
         look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "xy"}
         look |= {"headwidth": 3.5, "headlength": 3.5, "headaxislength": 3.5, "minlength": 0}
-        nothing = np.full(len(self.places), np.nan)
+        nothing = np.zeros(self.most)
         colors = {"alone": style.EDGE, "up": style.SAM.color, "down": DOWN.color}
         self.arrows = {
             name: ax.quiver(
-                *self.places.T, nothing, nothing, color=color, width=0.05 if name == "alone" else 0.08, **look
+                nothing, nothing, nothing, nothing, color=color, width=0.05 if name == "alone" else 0.08, **look
             )
             for name, color in colors.items()
         }
@@ -154,15 +156,26 @@ class BatchArrows:
         """Everything that moves."""
         return [*self.arrows.values(), self.crosses, self.dots]
 
+    def places(self, b: int) -> np.ndarray:
+        """Where b examples stand, in the middle of the picture and in rows: (b, 2)."""
+        columns = int(np.ceil(np.sqrt(b)))
+        down, across = np.divmod(np.arange(b), columns)
+        places = self.APART * np.stack([across, -down], axis=1)
+        return places - (places.max(0) + places.min(0)) / 2
+
     def show(self, alone: np.ndarray, gets: np.ndarray, falls: np.ndarray) -> None:
         """Arrows (b, 2) for b examples, and which of them go downhill, (b,): those stand on a cross."""
         b = len(alone)
+        places = np.zeros((self.most, 2))
+        places[:b] = self.places(b)
         for name, arrows, chosen in (("alone", alone, falls | True), ("up", gets, ~falls), ("down", gets, falls)):
-            shown = np.full((len(self.places), 2), np.nan)
+            shown = np.full((self.most, 2), np.nan)
             shown[:b][chosen] = arrows[chosen]
+            self.arrows[name].XY = places  # where it starts, and where its angle is measured
+            self.arrows[name].set_offsets(places)
             self.arrows[name].set_UVC(*shown.T)
-        self.dots.set_data(*self.places[:b].T)
-        self.crosses.set_data(*self.places[:b][falls].T)
+        self.dots.set_data(*places[:b].T)
+        self.crosses.set_data(*places[:b][falls].T)
 
 
 def size_axis(ax: Axes, sizes: Sequence[int]) -> None:
@@ -171,7 +184,7 @@ def size_axis(ax: Axes, sizes: Sequence[int]) -> None:
     ax.set_xticks(sizes, map(str, sizes))
     ax.minorticks_off()
     ax.grid(axis="y")
-    ax.set_xlabel("batch size B")
+    ax.set_xlabel("m, examples that share the step")
 
 
 class BatchPicture:
@@ -216,28 +229,3 @@ class BatchPicture:
         self.labels.show(labels, [*points.values(), upright])
         moving = [*self.arrows.artists, *self.left.artists, *self.right.artists]
         self.fig.moving = [*moving, self.here, *self.lines.values(), *self.labels.artists]
-
-
-class DilutionPicture:
-    """Two measures over the batch size: drawn batches of several similarities, and batches of digits."""
-
-    DASHES = (style.NOISE.linestyle, (0, (4, 2)), "-")
-
-    def __init__(self, fig: Canvas, sizes: Sequence[int], titles: Sequence[tuple[str, str]]) -> None:
-        self.fig, self.axes = fig, list[Axes]()
-        for i, (title, said) in enumerate(titles):
-            left = 52 + 410 * i
-            Heading(fig, left - 34, 20, title, said)
-            self.axes.append(axes(fig, left, 34, 360, 240))
-            size_axis(self.axes[-1], sizes)
-            self.axes[-1].set_ylabel("percent")
-
-    def show(self, i: int, drawn: Mapping[str, np.ndarray], digits: np.ndarray) -> None:
-        """In panel i: {similarity in words: (n, 2)}, and the digits' points (k, 2)."""
-        ax = self.axes[i]
-        for line, dashes in zip(drawn.values(), self.DASHES, strict=True):
-            ax.plot(*line.T, color=style.QUIET, linestyle=dashes, linewidth=1.4)
-        ax.plot(*digits.T, **style.SAM.line(marker=style.SAM.marker))
-        labels = [Label("training digits", digits, style.SAM, "SGD network")]
-        labels += [Label(words, line, bold=False) for words, line in drawn.items()]
-        Labels(ax).show(labels, [*drawn.values(), digits])

@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import FancyArrowPatch
+from matplotlib.path import Path
 
 from samlib.course import style
 from samlib.course.pictures import Heading, Label, Labels, axes, size
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from samlib.course.lessons.one_layer_two_spaces.spaces import View
 
 LOOKS = {"weights": style.SAM, "pixels": style.AT}
-STEPS = {"weights": "SAM's step", "pixels": "the attack's step"}
+STEPS = {"weights": "SAM's ascent step", "pixels": "the attack's step"}
 
 
 class Plane:
@@ -38,10 +39,9 @@ class Plane:
         ax.tick_params(length=0, pad=4)
         ax.set_xlabel(f"change of the first {name}", labelpad=2)
         ax.set_ylabel(f"change of the second {name}", labelpad=0)
-        (self.wrong,) = ax.fill([0, 0, 0], [0, 0, 0], color=style.SHADE, linewidth=0, zorder=0)
+        (self.wrong,) = ax.fill([0, 0, 0], [0, 0, 0], color=style.SHADE, linewidth=0, zorder=1.2)  # over the levels
         self.levels = LineCollection([], colors=style.RULE, linewidths=0.8, zorder=1)
         ax.add_collection(self.levels, autolim=False)
-        self.cross = [line(0, color=style.RULE, linewidth=0.8, zorder=1) for line in (ax.axhline, ax.axvline)]
         (self.boundary,) = ax.plot([], [], color=style.INK, linewidth=2.0, zorder=2)
         self.sets, self.edges, self.steps = {}, {}, {}
         for who, look in LOOKS.items():
@@ -54,10 +54,10 @@ class Plane:
             ax.add_patch(self.steps[who])
         (self.arc,) = ax.plot([], [], color=style.INK, linewidth=1.2, zorder=3.5)
         (self.origin,) = ax.plot(0, 0, "o", color=style.INK, markersize=5, zorder=6)
-        self.labels = Labels(ax)
+        self.beyond, self.reached = Labels(ax), Labels(ax, paper=True)
 
-    def show(self, view: View, reached: Mapping[str, str], said: Mapping[str, str], beyond: str) -> None:
-        """What a view holds; words for what is reached, {who: second line}, for the steps, and for the grey region."""
+    def show(self, view: View, said: Mapping[str, str]) -> None:
+        """What a view holds; {who: a second line for what is reached}, one for both where they reach the same."""
         self.levels.set_segments(view.levels)
         self.boundary.set_data(*view.boundary.T)
         self.wrong.set_xy(view.wrong)
@@ -66,7 +66,7 @@ class Plane:
             self.edges[who].set_data(*edge.T)
             self._show_step(who, view.steps[who])
         self._show_arc(view)
-        self._show_labels(view, reached, said, beyond)
+        self._show_labels(view, said)
 
     def _show_step(self, who: str, step: np.ndarray) -> None:
         """An arrow from the middle; where both coincide, the narrow one lies on the broad one."""
@@ -85,26 +85,36 @@ class Plane:
         length = 0.5 * min(np.hypot(*ours), np.hypot(*theirs))
         self.arc.set_data(length * np.cos(angles), length * np.sin(angles))
 
-    def _show_labels(self, view: View, reached: Mapping[str, str], said: Mapping[str, str], beyond: str) -> None:
-        deep = np.concatenate([view.boundary + depth * _normals(view.boundary) for depth in (0.25, 0.5, 0.75, 1.0)])
-        deep = deep[np.abs(deep).max(1) < self.half - 0.1]
-        labels = [Label(STEPS[who], view.steps[who][None], LOOKS[who], said[who]) for who in LOOKS]
-        labels += [
-            Label(f"what {who} reach", view.sets[who][::6], LOOKS[who], words, bold=False)
-            for who, words in reached.items()
-        ]
-        labels += [Label(beyond, deep, None, "beyond this line", bold=False)]
+    def _show_labels(self, view: View, said: Mapping[str, str]) -> None:
         rays = [np.stack([np.zeros(2), 0.9 * step]) for step in view.steps.values()]
-        inside = [share * edge[::3] for edge in view.sets.values() for share in np.linspace(0.2, 1.06, 5)]
+        sets = [share * edge[::3] for edge in view.sets.values() for share in np.linspace(0.2, 1.06, 5)]
         near = view.boundary[np.abs(view.boundary).max(1) < 1.5 * self.half][::3]
+        deep = np.concatenate([view.boundary + depth * _normals(view.boundary) for depth in (0.3, 0.6, 0.9)])
+        deep = deep[np.abs(deep).max(1) < self.half - 0.1]
+        self.beyond.show([Label("misclassified", deep, bold=False)], [near, *sets], borders=[near])
+        lengths = np.concatenate([np.linalg.norm(edge, axis=1) for edge in view.sets.values()])
+        if np.ptp(lengths) < 1e-9:  # one circle
+            labels = [Label("both reach", view.sets["weights"][::6], said=said["both"])]
+        else:
+            labels = [Label(f"{who} reach", view.sets[who][::6], LOOKS[who], said[who]) for who in LOOKS]
         borders = [near, *rays, *(0.97 * edge[::6] for edge in view.sets.values())]
-        self.labels.show(labels, [near, *rays, *inside], borders=borders)
+        self.reached.show(labels, [near, *rays, *sets, *self._rows_beyond(view)], borders=borders)
+
+    def _rows_beyond(self, view: View) -> list[np.ndarray]:
+        """The grey region as short horizontal lines, for words to stay out of it."""
+        across = np.linspace(-self.half, self.half, 36)
+        grid = np.stack(np.meshgrid(across, across), axis=-1)
+        grey = Path(view.wrong).contains_points(grid.reshape(-1, 2)).reshape(grid.shape[:2])
+        runs = [np.split(row, np.flatnonzero(np.diff(inside)) + 1) for row, inside in zip(grid, grey, strict=True)]
+        kept = [np.split(inside, np.flatnonzero(np.diff(inside)) + 1) for inside in grey]
+        return [r for row, marks in zip(runs, kept, strict=True) for r, m in zip(row, marks, strict=True) if m[0]]
 
     @property
     def artists(self) -> list[Artist]:
         """Everything that moves, once it has been shown, from the back to the front."""
-        back = [self.wrong, self.levels, *self.cross, self.boundary, *self.sets.values(), *self.edges.values()]
-        return [*back, self.arc, *self.steps.values(), self.origin, *self.labels.artists]
+        back = [self.levels, self.wrong, self.boundary, *self.sets.values(), *self.edges.values()]
+        front = [self.arc, *self.steps.values(), self.origin]
+        return [*back, *front, *self.beyond.artists, *self.reached.artists]
 
 
 def _normals(line: np.ndarray) -> np.ndarray:
@@ -114,22 +124,51 @@ def _normals(line: np.ndarray) -> np.ndarray:
     return across / np.linalg.norm(across, axis=1, keepdims=True)
 
 
+class LossBars:
+    """The loss after each of the two steps, as bars from the left, and the loss from which the class is another one."""
+
+    def __init__(self, fig: Canvas, left: float, top: float, width: float, *, start: float, flips: float) -> None:
+        self.ax = ax = axes(fig, left, top, width, 44)
+        ax.set(xlim=(0, 2.7), ylim=(1.6, -0.6))
+        ax.set_axis_off()
+        self.bars = dict(
+            zip(LOOKS, ax.barh([0, 1], [0, 0], 0.62, color=[k.color for k in LOOKS.values()]), strict=True)
+        )
+        for row, who in enumerate(LOOKS):
+            ax.text(-0.47, row, STEPS[who], ha="right", va="center", color=LOOKS[who].dark, fontweight="bold")
+        self.values = {who: ax.text(-0.04, row, "", ha="right", va="center") for row, who in enumerate(LOOKS)}
+        for x, words, ha in ((start, "before", "right"), (flips, "misclassified from here on", "left")):
+            ax.plot([x, x], [-0.55, 1.5], color=style.INK, linewidth=1.0, zorder=3)
+            ax.text(x, -0.75, f" {words} ", ha=ha, va="bottom", color=style.QUIET)
+
+    def show(self, losses: Mapping[str, float]) -> None:
+        """{who: loss}."""
+        for who, loss in losses.items():
+            self.bars[who].set_width(loss)
+            self.values[who].set_text(f"loss {loss:.2f}")
+
+    @property
+    def artists(self) -> list[Artist]:
+        """Everything that moves."""
+        return [*self.bars.values(), *self.values.values()]
+
+
 class SpacesPicture:
-    """The two planes beside each other, and the layer between them."""
+    """The two planes beside each other, the layer between them, and below what the two steps do to the loss."""
 
-    SIDE, TOP, HALF = 345, 52, 1.65
+    SIDE, TOP, HALF = 330, 52, 1.65
 
-    def __init__(self, fig: Canvas) -> None:
+    def __init__(self, fig: Canvas, start: float, flips: float) -> None:
         self.fig = fig
-        lefts = {"pixels": 50, "features": 840 - style.MARGIN - self.SIDE}
+        lefts = {"pixels": 58, "features": 840 - style.MARGIN - self.SIDE}
         self.planes = {
             name: Plane(axes(fig, left, self.TOP, self.SIDE, self.SIDE), name[:-1], self.HALF)
             for name, left in lefts.items()
         }
         across, down = size(fig)
         words = {
-            "pixels": ("Pixel space", "pixels reach a ball, and the attack goes straight uphill"),
-            "features": ("Feature space", "weights reach a ball, and SAM goes straight uphill"),
+            "pixels": ("Pixel space", "pixels reach a ball; the attack goes straight uphill"),
+            "features": ("Feature space", "weights reach a ball; SAM goes straight uphill"),
         }
         self.apart = {}
         for name, left in lefts.items():
@@ -146,37 +185,20 @@ class SpacesPicture:
                 transform=fig.transFigure, color=style.INK, linewidth=1.6,
             )
         )  # fmt: skip
-        self.kappa = fig.text(between / across, 1 - (middle + 20) / down, "", ha="center", color=style.QUIET)
+        place = between / across, 1 - (middle + 22) / down
+        self.kappa = fig.text(*place, "", ha="center", color=style.QUIET, fontsize=style.CAPTION)
+        self.bars = LossBars(fig, 240, 450, 586, start=start, flips=flips)
 
     def show(
         self, views: Mapping[str, View], kappa: float, radii: Mapping[str, float], loss: Mapping[str, float]
     ) -> None:
-        """Both views; the condition number; {who: rho or eps} and {who: loss at their step}."""
-        within = {"weights": f"within rho = {radii['weights']:g}", "pixels": f"within eps = {radii['pixels']:.2f}"}
+        """Two views, {"pixels": ..., "features": ...}; {who: radius} and {who: loss after the step}."""
+        said = {"weights": f"rho = {radii['weights']:g}", "pixels": f"eps = {radii['pixels']:.2f}"}
+        said["both"] = f"{said['weights']}, {said['pixels']}"
         for name, plane in self.planes.items():
-            losses = {who: f"loss {loss[who]:.2f}" if name == "features" else "" for who in LOOKS}
-            plane.show(views[name], within, losses, "misclassified")
+            plane.show(views[name], said)
             self.apart[name].set_text(f"steps {views[name].apart:.0f}° apart")
         self.kappa.set_text(f"$\\kappa = {kappa:g}$")
+        self.bars.show(loss)
         moving = [artist for plane in self.planes.values() for artist in plane.artists]
-        self.fig.moving = [*moving, *self.apart.values(), self.kappa]
-
-
-class LayersPicture:
-    """The features' plane for several layers."""
-
-    SIDE, TOP, HALF = 236, 34, 1.3
-
-    def __init__(self, fig: Canvas, layers: int) -> None:
-        self.fig = fig
-        across = (840 - style.MARGIN - 50 - self.SIDE) // (layers - 1)
-        self.lefts = [50 + across * i for i in range(layers)]
-        frames = [axes(fig, left, self.TOP, self.SIDE, self.SIDE) for left in self.lefts]
-        self.planes = [Plane(ax, "feature", self.HALF) for ax in frames]
-        for ax in frames[1:]:
-            ax.set(ylabel="", yticklabels=[])
-
-    def show(self, i: int, view: View, title: str) -> None:
-        """The view of one layer, and its caption."""
-        Heading(self.fig, self.lefts[i], 20, title)
-        self.planes[i].show(view, {}, dict.fromkeys(LOOKS, ""), "" if i else "misclassified")
+        self.fig.moving = [*moving, *self.apart.values(), self.kappa, *self.bars.artists]

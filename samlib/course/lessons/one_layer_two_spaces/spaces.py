@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import HTML
 from torch import Tensor
 
 from samlib.course import style, widgets
 from samlib.course.lessons.one_layer_two_spaces.exercises import GRADIENT, angle_between
-from samlib.course.lessons.one_layer_two_spaces.planes import LayersPicture, SpacesPicture
+from samlib.course.lessons.one_layer_two_spaces.planes import SpacesPicture
 from samlib.duality import dz_by_input, dz_by_weights, singular_range
 
 X = torch.tensor([1.0, 0.0], dtype=torch.float64)  # of length 1, so that the ball's radius is rho
-LOSSES = np.geomspace(0.02, 8, 10)  # of the level lines
+LOSSES = np.geomspace(0.02, 0.45, 6)  # of the level lines, all below log 2, where the class changes
 
-KAPPAS, ANGLES, RHOS = (1, 2, 4), range(0, 91, 15), (0.2, 0.3, 0.4)
+KAPPAS, ANGLES, RHO = (1, 2, 4), range(0, 91, 15), 0.4
 SIZES = ("same area", "inside", "around")
 
 
@@ -104,37 +103,23 @@ def two_views(weight: Tensor, rho: float, eps: float) -> dict[str, View]:
 @style.look()
 def ball_and_ellipse() -> widgets.Live:
     """Turn a layer of two pixels and two features, and see what its weights and what the pixels reach."""
-    picture = SpacesPicture(style.figure(4.5))
+    start = float(toy_loss(torch.zeros(2, dtype=torch.float64)))
+    picture = SpacesPicture(style.figure(5.08), start=start, flips=math.log(2))
 
-    def draw(kappa: float, angle: float, rho: float, size: str) -> str:
+    def draw(kappa: float, angle: float, size: str) -> str:
         weight = layer(kappa, angle)
-        eps = radius_of_pixels(weight, rho, size)
-        views = two_views(weight, rho, eps)
+        eps = radius_of_pixels(weight, RHO, size)
+        views = two_views(weight, RHO, eps)
         loss = {who: float(toy_loss(torch.from_numpy(dz))) for who, dz in views["features"].steps.items()}
-        picture.show(views, kappa, {"weights": rho, "pixels": eps}, loss)
+        picture.show(views, kappa, {"weights": RHO, "pixels": eps}, loss)
         return (
-            f"kappa {kappa:g}, angle {angle}, rho {rho:g}, eps {eps:.2f}: steps {views['features'].apart:.0f} degrees "
+            f"kappa {kappa:g}, angle {angle}, rho {RHO:g}, eps {eps:.2f}: steps {views['features'].apart:.0f} degrees "
             f"apart, loss {loss['weights']:.2f} by weights, {loss['pixels']:.2f} by pixels."
         )
 
     controls = {
         "kappa": widgets.choice_slider("kappa: condition number of W", KAPPAS, 1),
         "angle": widgets.choice_slider("angle: long axis to g (°)", ANGLES, 0),
-        "rho": widgets.choice_slider("rho: radius in weight space", RHOS, 0.4),
         "size": widgets.toggle("eps: radius of the pixels", SIZES, "same area"),
     }
     return widgets.live(picture.fig, draw, controls)
-
-
-@style.look()
-def three_layers() -> HTML:
-    """The features' plane for three layers, as a still picture."""
-    layers = [(1, 0), (4, 0), (4, 75)]
-    picture = LayersPicture(style.figure(3.3), len(layers))
-    for i, (kappa, angle) in enumerate(layers):
-        title = f"kappa {kappa}, angle {angle}°"
-        picture.show(i, two_views(layer(kappa, angle), 0.4, 0.4)["features"], title)
-    return widgets.still(
-        picture.fig,
-        "Equal circles at kappa 1; an ellipse that reaches further along g at angle 0; steps far apart at angle 75.",
-    )

@@ -22,11 +22,11 @@ DIGITS = (1, 5, 8)
 
 @dataclass(frozen=True)
 class Sandwiches:
-    """The three losses for each digit and rho, over relatives of a layer.
+    """The three losses for each digit and rho, over layers with the same singular vectors.
 
     Args:
-        kappas: condition numbers of the relatives, from 1 to the layer's own.
-        losses: {(digit, rho): (3, relatives)}, from the lowest loss to the highest.
+        kappas: their condition numbers, from 1 to the real layer's.
+        losses: {(digit, rho): (3, layers)}, from the lowest loss to the highest.
         lengths: {digit: length of its pixels as a vector}.
         sigmas: singular values of the layer, from the largest.
     """
@@ -37,7 +37,7 @@ class Sandwiches:
     sigmas: Tensor
 
     def radii(self, digit: int, rho: float) -> np.ndarray:
-        """The small and the large eps, rho ‖x‖ over the largest and the smallest singular value: (2, relatives)."""
+        """The small and the large eps, rho ‖x‖ over the largest and the smallest singular value: (2, layers)."""
         drawn = torch.stack([drawn_together(self.sigmas, t)[[0, -1]] for t in SHARES], dim=1)
         return (rho * self.lengths[digit] / drawn).numpy()
 
@@ -48,8 +48,8 @@ def drawn_together(sigmas: Tensor, t: float) -> Tensor:
     return mean * (sigmas / mean) ** t
 
 
-def relatives(weight: Tensor, shares: Sequence[float] = SHARES) -> list[Tensor]:
-    """Layers with the axes and the mean singular value (geometric) of `weight`, and singular values drawn together."""
+def same_vectors(weight: Tensor, shares: Sequence[float] = SHARES) -> list[Tensor]:
+    """Layers with the singular vectors and the mean singular value of `weight`, and singular values drawn together."""
     left, sigmas, right = torch.linalg.svd(weight, full_matrices=False)
     return [left @ torch.diag(drawn_together(sigmas, t)) @ right for t in shares]
 
@@ -57,7 +57,7 @@ def relatives(weight: Tensor, shares: Sequence[float] = SHARES) -> list[Tensor]:
 def sandwiches(net: nn.Sequential, x: Tensor, y: Tensor) -> Sandwiches:
     """Search for the three losses of one digit of each class: x (10, 1, 8, 8), y = 0 to 9, in double precision."""
     seen = at_layer(net, x, y)
-    layers, sigmas = relatives(seen.weight), torch.linalg.svdvals(seen.weight)
+    layers, sigmas = same_vectors(seen.weight), torch.linalg.svdvals(seen.weight)
 
     def three(weight: Tensor, digit: int, rho: float) -> tuple[float, float, float]:
         x, z = seen.x[digit], seen.z[digit]
