@@ -9,12 +9,16 @@ only, and each stub is followed by its solution; `guard`, asserts that hold the 
 in the copies that are tested (tests/notebooks/lesson_copies.py). `teaches` marks a check that a learner is meant to
 see. The head with the badge and the set-up cell are the same for all lessons and made here. No outputs, no widget
 state; a cell's id comes from its text, so that an edit changes only what it touches.
+
+CLASS is a notebook for a single class, made of the lessons' parts: in its source a cell tagged `take:NN` stands for all
+cells of lesson NN that are tagged `class`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -34,7 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SOLUTIONS = ROOT / "samlib" / "course" / "lessons" / "solutions.json"
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-OURS = {"stub", "solution", "guard", "teaches"}  # tags for this program and the tests; no notebook holds them
+CLASS = NOTEBOOKS / "source" / "class_in_90_minutes.py"
+OURS = {"stub", "solution", "guard", "teaches", "class"}  # tags for this program and the tests; no notebook holds them
 FACTS = {
     "title": "what stands above the lesson",
     "part": "core or elective",
@@ -44,6 +49,7 @@ FACTS = {
     "finds": "what a learner finds in it, one line for the tables of lessons",
 }
 DIFFICULTY = {"easy": "●○○", "medium": "●●○", "hard": "●●●"}
+KINDS = ("core", "elective", "for a single class")
 EXERCISE = r"^### Exercise .*?(\d+) minutes"
 QUESTIONS = "### Three questions"
 PARTS = [
@@ -113,8 +119,11 @@ def lacking_parts(cells: list[nbformat.NotebookNode]) -> list[str]:
 
 
 def read(source: Path) -> nbformat.NotebookNode:
-    """A source as a notebook, with its tags; the header's facts are in metadata["samlib"]."""
+    """A source as a notebook, with its tags and what it takes of others; metadata["samlib"]: the header's facts."""
     notebook = jupytext.read(source, fmt="py:percent")
+    notebook.cells = [taken for cell in notebook.cells for taken in (taken_by(cell) or [cell])]
+    if source == CLASS:
+        renumber(notebook.cells)
     facts = notebook.metadata.get("samlib", {})
     if missing := [name for name in FACTS if name not in facts]:
         raise ValueError(f"{source.name}: the header's `samlib` part lacks {', '.join(missing)}")
@@ -122,10 +131,33 @@ def read(source: Path) -> nbformat.NotebookNode:
         raise ValueError(
             f"{source.name}: difficulty is {facts['difficulty']!r}; it must be one of {', '.join(DIFFICULTY)}"
         )
-    if facts["part"] not in ("core", "elective"):
-        raise ValueError(f"{source.name}: part is {facts['part']!r}; it must be core or elective")
+    if facts["part"] not in KINDS:
+        raise ValueError(f"{source.name}: part is {facts['part']!r}; it must be one of {', '.join(KINDS)}")
     facts["at_home"] = sum(int(n) for cell in notebook.cells for n in re.findall(EXERCISE, cell.source, re.MULTILINE))
     return notebook
+
+
+def taken_by(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The cells of another lesson that a cell tagged `take:NN` stands for."""
+    numbers = [tag.removeprefix("take:") for tag in tags(cell) if tag.startswith("take:")]
+    found = [one for n in numbers for source in sources() if source.name.startswith(n) for one in read(source).cells]
+    kept = [one for one in found if "class" in tags(one)]
+    if numbers and not kept:
+        raise ValueError(f"take:{numbers[0]}: no lesson of that number has a cell tagged `class`")
+    return kept
+
+
+def renumber(cells: list[nbformat.NotebookNode]) -> None:
+    """Sections and exercises that come from several lessons are numbered through."""
+    numbers = {heading: itertools.count(1) for heading in ("##", "### Exercise")}
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(
+                r"^(##|### Exercise) \d+ ·",
+                lambda m: f"{m[1]} {next(numbers[m[1]])} ·",
+                cell.source,
+                flags=re.MULTILINE,
+            )
 
 
 def tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -137,14 +169,20 @@ def head(source: Path, facts: dict[str, Any], folder: str) -> list[nbformat.Note
     """The first two cells: title, badge and facts; the set-up."""
     path = REPOSITORY.removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{path}/blob/main/{folder}/{source.stem}.ipynb"
+    at_home = f", and {facts['at_home']} for the exercises" if source != CLASS else ""
     title = f"""\
-# {source.stem[:2]} · {facts["title"]}
+# {numbered(source, facts)}
 
 [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})
 
-{facts["part"]} · {facts["minutes"]} minutes, and {facts["at_home"]} for the exercises · difficulty \
+{facts["part"]} · {facts["minutes"]} minutes{at_home} · difficulty \
 {DIFFICULTY[facts["difficulty"]]} {facts["difficulty"]} · {facts["device"]}"""
     return [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_code_cell(SETUP)]
+
+
+def numbered(source: Path, facts: dict[str, Any]) -> str:
+    """A lesson's title with its number; that of the single class has none."""
+    return facts["title"] if source == CLASS else f"{source.stem[:2]} · {facts['title']}"
 
 
 def exercise_name(cell: nbformat.NotebookNode) -> str | None:
@@ -204,10 +242,11 @@ def finished(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def with_table(page: Path) -> str:
     """A page's text, with the table of lessons between its two markers made afresh."""
     rows = ["| lesson | | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
-    for source in sources():
+    for source in [*sources(), CLASS]:
         facts = read(source).metadata["samlib"]
         link = Path(os.path.relpath(NOTEBOOKS / f"{source.stem}.ipynb", page.parent)).as_posix()
-        lesson, minutes = f"[{source.stem[:2]} · {facts['title']}]({link})", f"{facts['minutes']} + {facts['at_home']}"
+        lesson, minutes = f"[{numbered(source, facts)}]({link})", f"{facts['minutes']} + {facts['at_home']}"
+        minutes = minutes if source != CLASS else f"{facts['minutes']}"
         rows.append(f"| {lesson} | {facts['part']} | {minutes} | {facts['finds']} |")
     parts = re.split(r"(<!-- lessons[^>]*-->\n)(?s:.*?)(<!-- end of lessons -->)", page.read_text(encoding="utf-8"))
     if len(parts) != 4:
@@ -225,7 +264,7 @@ def start_page(text: str) -> nbformat.NotebookNode:
 def everything() -> dict[Path, str]:
     """Every generated file with its content."""
     files, known = {}, {}
-    for source in sources():
+    for source in [*sources(), CLASS]:
         for solved, folder in ((False, NOTEBOOKS), (True, NOTEBOOKS / "solutions")):
             files[folder / f"{source.stem}.ipynb"] = nbformat.writes(make(source, solved=solved)) + "\n"
         known |= solutions(source)

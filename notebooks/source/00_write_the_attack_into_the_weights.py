@@ -22,7 +22,7 @@
 #
 # **You need** Python, matrices and vectors, and that a network is trained by following gradients.
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # ## 1 · One perturbation, two places
 #
 # A network classifies 8×8 pictures of digits. Its first layer has 48 **units**. Each holds 64 weights, one for each
@@ -47,7 +47,7 @@
 # first-layer weights translate exactly, both ways. (rho = 0.4 is the value at which it shows the effect, no unit for
 # all networks.)
 
-# %%
+# %% tags=["class"]
 import samlib
 
 x_train, y_train, x_test, y_test = samlib.load_digits()
@@ -59,11 +59,11 @@ for name, strength in [("SGD", {"method": "sgd"}), ("SAM", {"method": "sam", "rh
     right = samlib.accuracy(nets[name], x_test.double(), y_test)
     print(f"{name} classifies {100 * right:.1f} % of the test digits correctly")
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # One digit of each class that both classify correctly, and attacks on it at every eps: projected gradient descent (PGD,
 # lesson 01), 40 steps from one random start, on the margin between the best wrong score and the right one.
 
-# %%
+# %% tags=["class"]
 x, y = x_test.double(), y_test
 right = (nets["SGD"](x).argmax(1) == y) & (nets["SAM"](x).argmax(1) == y)
 x, y = x[right], y[right]
@@ -75,20 +75,20 @@ attacked = {
     for eps in EPS
 }
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # ### Predict
 #
 # The perturbation moves from the pixels into the weights. Decide before you look what that does.
 
-# %%
+# %% tags=["class"]
 from samlib.course.lessons import write_the_attack_into_the_weights as lesson
 
 lesson.bet_on_the_bars.ask()
 
-# %%
+# %% tags=["class"]
 lesson.bet_on_the_others.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # ### Move
 #
 # *Above:* the input is perturbed and the weights are not. *Middle:* the weights are perturbed and the digit is not.
@@ -98,11 +98,11 @@ lesson.bet_on_the_others.ask()
 #
 # Raise `eps` from 0 until the answer changes; then try another digit, and the SAM network.
 
-# %%
+# %% tags=["class"]
 both = lesson.hero(nets, x, y, chosen, attacked)
 both
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # ### Explain
 #
 # - **Same features, same bars.** For this digit, both perturbations are the same thing: exactly, as the next cell
@@ -117,7 +117,7 @@ both
 #
 # (**Logits** are the ten scores that the network gives, before they become probabilities.)
 
-# %%
+# %% tags=["class"]
 import torch
 from samlib.duality import weight_equivalent
 

@@ -32,7 +32,7 @@ def allowed() -> float:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("source", lesson_copies.build.sources(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", lesson_copies.SOURCES, ids=lambda path: path.stem)
 def test_every_control_of_a_lesson_works(source, lab, tmp_path, record_property):
     lesson = tmp_path / "root" / f"{source.stem}.ipynb"
     lesson.parent.mkdir()

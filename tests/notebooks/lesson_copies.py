@@ -46,6 +46,7 @@ assert _said == _wanted, f"the checks of the exercises said {{_said}}; tagged as
 spec = importlib.util.spec_from_file_location("build_notebooks", ROOT / "notebooks" / "build.py")
 build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build)
+SOURCES = [*build.sources(), build.CLASS]  # what is tested
 
 
 VERDICTS = {"learner": ["not attempted"], "solved": ["correct"], "both": ["not attempted", "correct"]}
@@ -84,8 +85,8 @@ def write_copies(numbers: list[str], kinds: list[str]) -> list[Path]:
     shutil.rmtree(COPIES, ignore_errors=True)
     COPIES.mkdir(parents=True)
     written = []
-    for source in build.sources():
-        for kind in kinds if not numbers or source.stem[:2] in numbers else ():
+    for source in SOURCES:
+        for kind in kinds if not numbers or source.stem.split("_")[0] in numbers else ():
             written.append(COPIES / f"{source.stem}_{kind}.ipynb")
             nbformat.write(tested_copy(source, kind, swept=True), written[-1])
     return written

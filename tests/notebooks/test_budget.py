@@ -73,7 +73,7 @@ def test_words_widgets_questions_and_code_count_and_exercises_by_their_minutes()
     counted = budget.count(lesson, {"moves"})
     assert (counted.words, counted.widgets, counted.questions, counted.lines) == (8, 1, 1, 2)
     assert counted.exercises == [7]
-    assert counted.home == 8 + 3 + 3 + 4
+    assert counted.home == 9 + 3 + 3 + 4
     assert counted.in_class == pytest.approx(8 / 130 + 2 / 15 + 4 + 1)
     assert counted.faults(stated=10) == []
 
@@ -103,3 +103,50 @@ def test_a_private_word_is_found_and_code_is_left_alone():
 def test_widgets_are_found_by_what_they_return(tmp_path):
     (tmp_path / "a.py").write_text("def moves() -> widgets.Live: ...\ndef still() -> HTML: ...\ndef f(): ...\n")
     assert budget.widgets_of(tmp_path) == {"moves"}
+
+
+def counted(source):
+    """What a lesson asks for, as its learner's copy stands; and its facts."""
+    notebook = build.make(source, solved=False)
+    rooms = budget.LESSONS.iterdir() if source == build.CLASS else [budget.LESSONS / source.stem[3:]]
+    widgets = set().union(*(budget.widgets_of(room) for room in rooms if room.is_dir()))
+    return budget.count(notebook.cells[2:], widgets), notebook.metadata["samlib"]
+
+
+@each_lesson
+def test_a_lesson_keeps_within_its_minutes(source):
+    asked, facts = counted(source)
+    assert asked.faults(facts["minutes"]) == []
+
+
+def test_all_lessons_together_keep_within_the_words():
+    assert sum(asked.words + asked.home for asked, _ in map(counted, build.sources())) <= budget.WORDS
+
+
+def test_the_single_class_keeps_within_its_minutes():
+    asked, facts = counted(build.CLASS)
+    assert facts["minutes"] - 15 < asked.in_class + asked.at_home <= facts["minutes"] == 90
+
+
+@pytest.mark.parametrize("source", [*build.sources(), build.CLASS], ids=lambda path: path.stem)
+def test_a_lesson_speaks_the_fields_language(source):
+    cells = build.make(source, solved=False).cells
+    found = {word for cell in cells if cell.cell_type == "markdown" for word in private_words(cell.source)}
+    assert found == set(), "words of this course's own that lead to no literature"
+
+
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+TERMS = re.findall(r"^\| ([^|]+?) \| [^|]+ \| (\d\d) \|$", GLOSSARY, re.MULTILINE)
+
+
+def test_the_glossary_explains_each_term_once():
+    names = [term for term, _ in TERMS]
+    assert len(set(names)) == len(names) > 25
+
+
+@pytest.mark.parametrize(("term", "lesson"), TERMS, ids=[term for term, _ in TERMS])
+def test_a_term_of_the_glossary_stands_in_the_lesson_that_it_names(term, lesson):
+    source = next(path for path in build.sources() if path.name.startswith(lesson))
+    text = " ".join(source.read_text(encoding="utf-8").replace("\n# ", " ").split()).lower()
+    for word in re.sub(r" \([^)]*\)", "", term).split(", "):
+        assert word.lower() in text, f"lesson {lesson} does not use {word!r}"

@@ -1,0 +1,48 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+#   samlib:
+#     title: SAM and adversarial robustness, in 90 minutes
+#     part: for a single class
+#     minutes: 90
+#     difficulty: medium
+#     device: a laptop is enough, no GPU, no download
+#     finds: the picture of lesson 00, the claim of lesson 03, and lesson 04's fakes, for a class that meets once
+# ---
+
+# %% [markdown]
+# **After this class you can**
+#
+# - say what a perturbation of the pixels and one of the weights have in common;
+# - state the claim that SAM alone makes networks more robust, and how far it holds when both sides are tuned;
+# - convict a network that only looks robust.
+#
+# **You need** Python, matrices and vectors, and that a network is trained by following gradients.
+#
+# | minutes | part | whole lesson |
+# | --- | --- | --- |
+# | 0 to 25 | 1 · One perturbation, two places | 00 |
+# | 25 to 50 | 2 · The claim, and why SAM at all | 03 |
+# | 50 to 85 | 3 · Find the fake | 04 |
+# | 85 to 90 | What you learned | |
+
+# %% [markdown] tags=["take:00"]
+# Part 1.
+
+# %% [markdown] tags=["take:03"]
+# Part 2.
+
+# %% [markdown] tags=["take:04"]
+# Part 3.
+
+# %% [markdown]
+# ## What you learned
+#
+# - For one input, a perturbation of the pixels and one of the first layer's weights are the same thing. Other inputs
+#   feel the second by their similarity.
+# - SAM alone buys some robustness at no cost in clean accuracy. It is never the best defence for its cost; it is a
+#   by-product worth explaining.
+# - A robust accuracy is what the attacks at hand have left. Try to break what looks robust, with and without gradients.
