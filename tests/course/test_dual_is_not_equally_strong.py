@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.course.lessons.dual_is_not_equally_strong import exercises as lesson
-from samlib.course.widgets import question
 from samlib.duality import dz_between
 from tests.course.answers import check, solved
 
@@ -95,116 +93,46 @@ def test_each_direction_is_the_steepest_in_its_own_unit_as_the_praise_says():
         assert list(pixels[4:]) == sorted(pixels[4:], reverse=True)
 
 
-# ---- the certificate -------------------------------------------------------------------------------------------------
+# ---- what a share of a lead is worth ---------------------------------------------------------------------------------
 
 
-def with_a_loop(W, b, x, y):
-    found = []
-    for image, label in zip(x, y.tolist(), strict=True):
-        scores = W @ image + b
-        ratios = [
-            (scores[label] - scores[j]) / (W[label] - W[j]).norm() for j in range(len(W)) if j != label
-        ]  # each class by itself
-        found.append(max(0.0, float(min(ratios))))
-    return found
-
-
-def by_numpy_radius(W, b, x, y):
-    W, b, x, y = (t.numpy() for t in (W, b, x, y))
-    scores = x @ W.T + b
-    gap = scores[range(len(y)), y][:, None] - scores
-    slope = np.linalg.norm(W[y][:, None] - W, axis=2)
-    slope[range(len(y)), y] = 1
-    ratio = gap / slope
-    ratio[range(len(y)), y] = np.inf
-    return np.maximum(ratio.min(1), 0)
+def by_differences(neither, direction, length, both):
+    lead, gain, rest = np.subtract([both, direction, length], [neither, neither, neither])
+    return [gain / lead, (lead - rest) / lead]
 
 
 @pytest.mark.parametrize(
-    "radius", [solved("dual_is_not_equally_strong/radius", "radius"), with_a_loop, by_numpy_radius, lesson.exact_radius]
+    "answer", [solved("dual_is_not_equally_strong/shares", "shares"), by_differences, lesson.shares_of_the_lead]
 )
-def test_a_right_radius_is_correct_however_it_is_written(radius):
-    check(lesson.radius, radius, CORRECT)
-
-
-def gaps_and_slopes(W, b, x, y):
-    scores = x @ W.T + b
-    gap = (scores.gather(1, y[:, None]) - scores).scatter(1, y[:, None], torch.inf)
-    return gap, (W[y][:, None] - W).norm(dim=2)
-
-
-def no_clamp(W, b, x, y):
-    gap, slope = gaps_and_slopes(W, b, x, y)
-    return (gap / slope).amin(1)
-
-
-def runner_up(W, b, x, y):
-    gap, slope = gaps_and_slopes(W, b, x, y)
-    return (gap / slope).gather(1, gap.argmin(1, keepdim=True))[:, 0].clamp(min=0)
-
-
-def of_all(change):
-    """A radius from the gaps, the slopes and W by another formula."""
-    return lambda W, b, x, y: change(*gaps_and_slopes(W, b, x, y), W).clamp(min=0)
-
-
-def with_itself(W, b, x, y):
-    scores = x @ W.T + b
-    return ((scores.gather(1, y[:, None]) - scores) / (W[y][:, None] - W).norm(dim=2)).amin(1)
+def test_right_shares_are_correct_however_they_are_written(answer):
+    check(lesson.shares, answer, CORRECT)
 
 
 @pytest.mark.parametrize(
-    ("radius", "words"),
+    ("answer", "words"),
     [
-        (no_clamp, ("misclassified", "return 0")),
-        (runner_up, ("runner-up",)),
-        (of_all(lambda gap, slope, W: gap.amin(1)), ("gaps of logits",)),
-        (of_all(lambda gap, slope, W: (gap / W.norm(dim=1)).amin(1)), ("Divided by ‖W_j‖",)),
-        (of_all(lambda gap, slope, W: (gap / slope**2).amin(1)), ("squared",)),
-        (of_all(lambda gap, slope, W: gap.amin(1) / (2**0.5 * torch.linalg.matrix_norm(W, 2))), ("valid", "√2")),
-        (of_all(lambda gap, slope, W: (gap / slope).amin(1) / 2), ("half",)),
-        (of_all(lambda gap, slope, W: 1.2 * (gap / slope).amin(1)), ("too large",)),
-        (of_all(lambda gap, slope, W: 0.9 * (gap / slope).amin(1)), ("not the largest",)),
-        (with_itself, ("0 / 0",)),
-        (lambda W, b, x, y: lesson.exact_radius(W, 0 * b, x, y), ("if b were 0",)),
-        (lambda W, b, x, y: torch.zeros(len(x)), ("All radii are 0",)),
-        (lambda W, b, x, y: x @ W.T, ("(40, 5)",)),
-        (lambda W, b: 0, ("raised TypeError",)),
+        (lambda n, d, b, a: lesson.shares_of_the_lead(n, d, b, a)[::-1], ("changed places",)),
+        (lambda n, d, b, a: lesson.shares_of_the_lead(n, b, d, a), ("the length's shares",)),
+        (lambda n, d, b, a: (d - n, a - b), ("those are points",)),
+        (lambda n, d, b, a: ((d - n) / (a - n), 0.0), ("changed last", "0.727", "0.800")),
+        (lambda n, d, b, a: (0.5, 0.5), ("changed first",)),
+        (lambda n, d, b, a: (d - n) / (a - n), ("two numbers",)),
+        ("half", ("must be a function",)),
     ],
 )
-def test_a_wrong_radius_is_told_its_symptom(radius, words):
-    check(lesson.radius, radius, WRONG, *words)
+def test_wrong_shares_are_told_their_symptom(answer, words):
+    verdict = lesson.shares.check(answer)
+    assert verdict.status == WRONG
+    assert any(word in verdict.message for word in words)
 
 
-def test_an_open_radius_is_told_from_a_wrong_one():
-    check(lesson.radius, lambda W, b, x, y: ..., NOT_ATTEMPTED)
-    check(lesson.radius, lambda W, b, x, y: None, NOT_ATTEMPTED)
-    check(lesson.radius, ..., NOT_ATTEMPTED)
-    check(lesson.radius, "half", WRONG, "must be a function")
+def test_open_shares_are_told_from_wrong_ones():
+    check(lesson.shares, lambda n, d, b, a: ..., NOT_ATTEMPTED)
+    check(lesson.shares, lambda n, d, b, a: (..., ...), NOT_ATTEMPTED)
+    check(lesson.shares, ..., NOT_ATTEMPTED)
 
 
-def test_the_exact_radius_is_where_a_class_ties_and_no_nearer():
-    generator = torch.Generator().manual_seed(3)
-    weight, bias, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((4, 6), (4,), (50, 6)))
-    y = (x @ weight.T + bias).argmax(1)
-    found = lesson.exact_radius(weight, bias, x, y)
-    gap, slope = gaps_and_slopes(weight, bias, x, y)
-    j = (gap / slope.clamp(min=1e-12)).argmin(1)
-    normal = weight[y] - weight[j]
-    at_border = x - found[:, None] * normal / normal.norm(dim=1, keepdim=True)
-    margin = gaps_and_slopes(weight, bias, at_border, y)[0].amin(1)
-    assert margin.abs().max() < 1e-9
-    steps = F.normalize(torch.randn(2000, 50, 6, generator=generator, dtype=torch.float64), dim=2)
-    inside = x + 0.999 * found[:, None] * steps
-    assert ((inside @ weight.T + bias).argmax(-1) == y).all()
-
-
-# ---- questions -------------------------------------------------------------------------------------------------------
-
-
-def test_every_question_of_the_lesson_can_be_asked():
-    asked = [value for value in vars(lesson).values() if isinstance(value, lesson.Question)]
-    assert len(asked) == 6
-    for one in asked:
-        assert one.correct in one.choices
-        assert question(one.text, one.choices, one.correct).children
+def test_shares_agree_where_direction_and_length_add_up():
+    first, last = lesson.shares_of_the_lead(0.40, 0.44, 0.52, 0.56)
+    assert first == pytest.approx(last)
+    assert lesson.shares_of_the_lead(0.2, 0.5, 0.25, 0.5) == pytest.approx((1.0, 5 / 6))

@@ -158,8 +158,45 @@ def test_the_still_pictures_say_what_the_tables_hold(methods):
     assert clean["AT linf 0.25"] < clean["SGD"] < clean["SAM 0.4"] < clean["AT linf 0.125"]
     assert robust["SGD"] < robust["SAM 0.4"] < robust["input noise 0.2"] < robust["AT linf 0.125"]
     assert "SAM up and right of SGD" in lesson.clean_against_robust(methods).data
+
+
+@pytest.mark.slow
+def test_the_race_hands_on_which_layers_are_perturbed():
+    asked = []
+
+    def train_and_attack(data, method, seed, on_epoch):
+        asked.append(method)
+        return [0.9, 0.8, 0.3, 0.1, 0.0]
+
+    scene = lesson.race(train_and_attack, "digits")
+    for layers, said in (("first", "rho 0.4 in the first layer"), ("rest", "rho 0.4 in the others")):
+        scene._controls["layers"].value = layers
+        scene.click_and_wait()
+        assert asked[-1] == {"method": "sam", "rho": 0.4, "perturb": scenes.LAYERS[layers][1]}
+        assert f"SAM with {said} 30 %" in scene.picture.value
+
+
+def test_the_layers_picture_says_the_means_of_the_runs_as_tuned():
     layers = results.load("layers")
-    mlp = {part: mean(layers, f"MLP {part}", "linf 0.125") for part in ("SGD", "all", "first", "rest")}
-    assert abs(mlp["first"] - mlp["all"]) < 1.5
-    assert mlp["SGD"] + 5 < mlp["rest"] < mlp["all"] - 5
-    assert "all layers and the first alone are equal, the rest gives less" in lesson.gain_by_layers(layers).data
+    alt = re.search('alt="([^"]*)"', lesson.gain_by_layers(layers).data)[1]
+    mlp = mean(layers, "MLP first, tuned (robust)", "linf 0.125")
+    assert f"first layer {mlp:.0f} %" in alt
+    rest = mean(layers, "ResNet rest, tuned (robust)", "linf 0.0625")
+    assert f"the others {rest:.0f} %" in alt
+
+
+def test_the_table_of_costs_gives_means_over_splits_with_their_interval(methods):
+    lines = lesson.what_each_costs(methods).data.splitlines()
+    assert len(lines) == 3 + len(scenes.PASSES)
+    runs = results.by_split(methods, "SAM, tuned (clean)", "linf 0.125").values()
+    middle, half = results.interval([100 * sum(values) / len(values) for values in runs])
+    (sam,) = (line for line in lines if line.startswith("| SAM | 6 |"))
+    assert f"| {middle:.1f} ± {half:.1f} |" in sam
+
+
+def test_passes_are_those_of_a_step():
+    forward = features = weights = 1
+    plain, attack = forward + features + weights, forward + features
+    costs = {"SGD": plain, "SAM": 2 * plain, "AT": 7 * attack + plain, "AT, 1 step": attack + plain}
+    costs["input noise"] = plain
+    assert costs == scenes.PASSES

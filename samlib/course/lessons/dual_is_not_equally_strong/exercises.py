@@ -87,98 +87,62 @@ steepness = Exercise(
 )
 
 
-# --- the certificate --------------------------------------------------------------------------------------------------
+# --- what a share of a lead is worth ----------------------------------------------------------------------------------
 
 
-def exact_radius(weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """How far, in l_2, the nearest input of another class lies, for a linear classifier; 0 if misclassified, (n,).
-
-    weight (c, d), bias (c,), x (n, d), y (n,). Class j ties with y on a plane with the normal W_y - W_j.
-    """
-    logits = x @ weight.T + bias
-    gaps = logits.gather(1, y[:, None]) - logits
-    normals = (weight[y][:, None] - weight).norm(dim=-1)
-    distances = torch.where(normals > 0, gaps / normals, torch.inf).scatter(1, y[:, None], torch.inf)
-    return distances.amin(1).clamp(min=0)
+def shares_of_the_lead(neither: float, direction: float, length: float, both: float) -> tuple[float, float]:
+    """The direction's share of the lead of `both` over `neither`, changed first and changed last."""
+    lead = both - neither
+    return (direction - neither) / lead, (both - length) / lead
 
 
-def _judge_radius(radius: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> str | None:
-    if not callable(radius):
-        return f"radius must be a function of W, b, x and y, and yours is a {type(radius).__name__}."
-    generator = torch.Generator().manual_seed(0)
-    weight, bias, x = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((5, 7), (5,), (40, 7)))
-    weight *= torch.tensor([0.3, 3.0, 1.0, 1.0, 0.6], dtype=torch.float64)[:, None]  # the nearest is not the runner-up
-    y = (x @ weight.T + bias).argmax(1)
-    y[::8] = (y[::8] + 1) % 5  # some are misclassified
-    answer = attempted(radius(weight.clone(), bias.clone(), x.clone(), y.clone()))
-    answer = torch.as_tensor(answer, dtype=torch.float64)
-    if answer.shape != y.shape:
-        return f"radius returned shape {tuple(answer.shape)} for 40 inputs; it must be (40,), a radius for each."
-    return _wrong_radius(answer, weight, bias, x, y)
+def _judge_shares(shares: Callable[[float, float, float, float], Any]) -> str | None:
+    if not callable(shares):
+        return f"shares must be a function of four accuracies, and yours is a {type(shares).__name__}."
+    for table in ((0.30, 0.42, 0.36, 0.60), (0.2, 0.5, 0.25, 0.5), (0.40, 0.44, 0.52, 0.56)):
+        answer = attempted(shares(*table))
+        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+            return f"shares must return two numbers, direction first and direction last; yours returned {answer!r}."
+        if any(part is ... or part is None for part in answer):
+            raise NotAttempted
+        if complaint := _wrong_shares(float(answer[0]), float(answer[1]), table):
+            return f"For the accuracies {', '.join(f'{value:g}' for value in table)}: {complaint}"
+    return None
 
 
-def _wrong_radius(answer: Tensor, weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> str | None:
-    """What is wrong with the certified radii of a linear classifier, if anything is."""
-    right = exact_radius(weight, bias, x, y)
-    if torch.allclose(answer, right):
+def _wrong_shares(first: float, last: float, table: tuple[float, float, float, float]) -> str | None:
+    """What is wrong with the two shares, if anything is."""
+    neither, direction, length, both = table
+    right = shares_of_the_lead(*table)
+
+    def close(a: float, b: float) -> bool:
+        return math.isclose(a, b, abs_tol=1e-6)
+
+    if close(first, right[0]) and close(last, right[1]):
         return None
-    if answer.isnan().any():
-        return "Some radii are not a number: is the right class compared with itself, 0 / 0?"
-    read, logits = right > 0, x @ weight.T + bias
-    if torch.allclose(answer[read], right[read]):
+    if close(first, right[1]) and close(last, right[0]):
+        return "the two have changed places. Direction first goes from neither to direction."
+    of_length = shares_of_the_lead(neither, length, direction, both)
+    if close(first, of_length[0]) and close(last, of_length[1]):
         return (
-            "Right where the input is classified correctly. Where it is misclassified, no radius is safe: return 0, "
-            f"not {float(answer[~read][0]):.3f}."
+            "those are the length's shares. The direction changes from neither to direction, and from length to both."
         )
-    if not answer.any():
-        return "All radii are 0: was the right class compared with itself?"
-    gaps = (logits.gather(1, y[:, None]) - logits).scatter(1, y[:, None], torch.inf)
-    normals = (weight[y][:, None] - weight).norm(dim=-1)
-    no_bias = exact_radius(weight, torch.zeros_like(bias), x, y)
-    runner_up = (gaps / normals).gather(1, gaps.argmin(1, keepdim=True))[:, 0]
-    symptoms = {
-        "You looked at the runner-up only. The class with the second largest logit need not be the nearest: a class "
-        "further "
-        "behind may have a steeper gap. Take the smallest ratio over all wrong classes.": runner_up,
-        "Those would be right if b were 0: the scores are W x + b.": no_bias,
-        "Those are gaps of logits. A change of length 1 closes one by ‖W_y − W_j‖ at most: divide by it.": gaps.amin(1),
-        "Divided by ‖W_j‖. What closes is the gap, logit_y − logit_j, and its slope is W_y − W_j.": (
-            gaps / weight.norm(dim=1)
-        ).amin(1),
-        "Divided by ‖W_y − W_j‖ squared; a distance is the gap over the slope.": (gaps / normals**2).amin(1),
-        "That is a valid certificate, but not the best one: it divides by √2 times the largest singular value of W, "
-        "for all "
-        "directions alike. Use the slope of each gap itself.": gaps.amin(1)
-        / (2**0.5 * torch.linalg.matrix_norm(weight, 2)),
-        "That is half of it. Half belongs to a Lipschitz bound of each logit by itself; here the gap's own slope is "
-        "known.": right / 2,
-    }
-    for said, wrong in symptoms.items():
-        if torch.allclose(answer[read], wrong[read]):
-            return said
-    worst = int(((answer - right).abs() * read).argmax())
-    kind = (
-        "too large: within it lies an input that is classified otherwise"
-        if answer[worst] > right[worst]
-        else "a valid certificate if it never exceeds the distance, but not the largest"
-    )
-    return (
-        f"For one input you certify {float(answer[worst]):.3f} where the distance to the nearest other class is "
-        f"{float(right[worst]):.3f}: {kind}."
-    )
+    if close(first, right[0] * (both - neither)) and close(last, right[1] * (both - neither)):
+        return "those are points; a share is of the whole lead, both minus neither."
+    if not close(first, right[0]):
+        return f"changed first, the direction gives {right[0]:.3f} of the lead; yours says {first:.3f}."
+    return f"changed last, from length to both, the direction gives {right[1]:.3f} of the lead; yours says {last:.3f}."
 
 
-radius = Exercise(
-    "dual_is_not_equally_strong/radius",
-    _judge_radius,
-    "A proof, and an exact one: at this distance there is an input on the border, and below it there is none. In the "
-    "picture below it takes nearly all of the gap away.",
+shares = Exercise(
+    "dual_is_not_equally_strong/shares",
+    _judge_shares,
+    "The two shares agree only where direction and length add up. Where they do not, a share of a lead is a sentence "
+    "about an order that somebody chose.",
     [
-        "Class j wins where logit_y − logit_j falls to 0. That gap is linear in x. How fast can it fall for a change "
-        "of length 1?",
-        "By ‖W_y − W_j‖ at most. So it takes gap_j / ‖W_y − W_j‖, and an attacker may choose the j.",
-        "For each wrong class gap_j / ‖W_y − W_j‖, the smallest of them, clamped at 0. Leave the right class out: "
-        "there it is 0 / 0.",
+        "The lead is both - neither. Write down the two ways from neither to both.",
+        "Direction first: neither -> direction -> both. Direction last: neither -> length -> both.",
+        "(direction - neither) / (both - neither) and (both - length) / (both - neither).",
     ],
 )
 
@@ -211,23 +175,10 @@ bet_on_the_training = Question(
     correct="alpha = 1 beats alpha = 0, and AT in l_inf beats both",
 )
 
-bet_on_the_proof = Question(
-    "Five attacks of 40 steps each fail on a digit at eps = 0.5. What has been proved?",
-    {
-        "that no change of length 0.5 makes the network err on it": "Nobody has looked at all of them. An attack "
-        "looks at a few hundred.",
-        "nothing": "A stronger attack may find tomorrow what these missed. A proof needs a bound on everything that "
-        "could happen.",
-        "that it is safe against these five kinds of attack, from any start": "Not even that: another random start "
-        "may end elsewhere.",
-    },
-    correct="nothing",
-)
-
 recall_strength = Question(
-    "“SAM and adversarial training are dual, so they are equally strong.” Which part of it survives this lesson?",
+    "“SAM and adversarial training are dual, so they are equally strong.” Which part of it is left after this lesson?",
     {
-        "all of it": "The sandwich has two radii, and they differ by the condition number of the layer.",
+        "all of it": "rho translates into two radii in pixels, and they differ by the condition number of the layer.",
         "in one layer, each perturbation of the one is one of the other; nothing is said about strength": "That is "
         "the theorem. Strength depends on length, on direction, and on the number of steps.",
         "nothing": "The translation is exact, for every network, as long as the layer has full row rank.",
@@ -235,16 +186,15 @@ recall_strength = Question(
     correct="in one layer, each perturbation of the one is one of the other; nothing is said about strength",
 )
 
-recall_certificate = Question(
-    "Network A has the larger certified share, network B the larger share that no attack breaks. Which is more robust?",
+recall_shares = Question(
+    "“The direction explains 46 % of adversarial training's lead over SAM.” What do you answer?",
     {
-        "A: a proof counts, an attack does not": "A's proof is a lower bound. B may be better, and its bound merely "
-        "looser.",
-        "B: what counts is what attackers achieve": "What these attackers achieve. Another one may break more.",
-        "the two numbers do not say": "True robustness lies between the two numbers of each network, and the "
-        "intervals overlap.",
+        "that it was measured with too few seeds": "Perhaps, but more seeds would not close its other gap.",
+        "in which order, and at which length?": "Direction first or last gives two shares wherever direction and "
+        "length do not add up. The four numbers say more than any share.",
+        "that the rest is luck": "The rest is ball, length and number of steps, each of which can be measured.",
     },
-    correct="the two numbers do not say",
+    correct="in which order, and at which length?",
 )
 
 recall_outgrown = Question(

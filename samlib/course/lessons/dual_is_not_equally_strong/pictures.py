@@ -1,15 +1,13 @@
-"""Pictures of the family, of the networks trained with it, and of proofs: nothing here computes what it shows."""
+"""Pictures of the family and of the networks trained with it: nothing here computes what it shows."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from samlib.course import style
-from samlib.course.pictures import Heading, Label, Labels, Mosaic, RunMarks, axes, grey, percent_axis, signed, size
+from samlib.course.pictures import Heading, Label, Labels, Mosaic, RunMarks, axes, grey, percent_axis, signed
 from samlib.course.style import Canvas
 
 
@@ -103,64 +101,3 @@ class Ladder:
         self.heading.show(title, said)
         for rung, values in zip(self.rungs, runs, strict=True):
             rung.show(values, f"{np.mean(values):.0f}")
-
-
-class Undecided:
-    """Proved share below, attacked share above, over eps; between them lies what neither decides.
-
-    Args:
-        fig: an empty figure.
-        eps: the radii, (k,).
-    """
-
-    WORDS = 652  # left edge of the words, in pixels of the page
-
-    def __init__(self, fig: Canvas, eps: Sequence[float]) -> None:
-        self.fig, self.eps = fig, np.asarray(eps)
-        self.heading = Heading(fig, style.MARGIN, 20)
-        self.ax = axes(fig, 62, 40, 540, 260)
-        percent_axis(self.ax, "share of test digits (%)")
-        self.ax.set(xlim=(eps[0], eps[-1]), ylim=(0, 100), xlabel="eps, length of the change in pixels (l_2)")
-        zero = np.zeros(len(eps))
-        look: dict[str, Any] = {"linewidth": 0, "zorder": 0.5}
-        self.gap = self.ax.fill_between(eps, zero, zero, facecolor=style.PALE, **look)
-        self.broken = self.ax.fill_between(eps, zero, zero, facecolor=style.AT.color, alpha=0.12, **look)
-        (self.robust,) = self.ax.plot(eps, zero, **style.AT.line(marker=style.AT.marker), clip_on=False)
-        (self.proved,) = self.ax.plot(eps, zero, color=style.INK, marker="o", clip_on=False)
-        self.here = self.ax.axvline(0, color=style.QUIET, linewidth=1)
-        self.bar = [
-            self.ax.fill([0] * 4, [0] * 4, transform=None, clip_on=False, linewidth=0, **part)[0]
-            for part in ({"color": style.INK}, {"color": style.PALE}, {"color": style.AT.color, "alpha": 0.4})
-        ]
-        self.at = fig.text((self.WORDS - 32) / size(fig)[0], 1 - 30 / size(fig)[1], "", color=style.QUIET)
-        names = (("proved", style.INK), ("undecided", style.QUIET), ("misclassified or broken", style.AT.dark))
-        self.names = [name for name, _ in names]
-        self.words = [self.ax.text(0, 0, "", transform=None, va="center", color=color) for _, color in names]
-
-    def show(self, proved: np.ndarray, robust: np.ndarray, at: int, title: str, said: str) -> None:
-        """Shares in percent at every eps, (k,) each; the bar and the words are for number `at`."""
-        self.heading.show(title, said)
-        self.proved.set_ydata(proved)
-        self.robust.set_ydata(robust)
-        for region, low, high in ((self.gap, proved, robust), (self.broken, robust, np.full(len(proved), 100.0))):
-            edges = [np.column_stack([self.eps, low]), np.column_stack([self.eps, high])[::-1]]
-            region.set_verts([np.concatenate(edges)])
-        self.here.set_xdata([self.eps[at]] * 2)
-        self.at.set_text(f"at eps = {self.eps[at]:g}")
-        heights = np.cumsum([0.0, proved[at], robust[at] - proved[at], 100 - robust[at]])
-        fine = style.DPI / style.SHOWN
-        places = self.ax.transData.transform(np.column_stack([np.zeros(4), heights]))[:, 1] / fine
-        left, right = self.WORDS - 32, self.WORDS - 14
-        for i, (low, high) in enumerate(itertools.pairwise(places)):
-            self.bar[i].set_xy(fine * np.array([(left, low), (right, low), (right, high), (left, high)]))
-            self.words[i].set_text(f"{heights[i + 1] - heights[i]:.0f} % {self.names[i]}")
-        for word, height in zip(self.words, spread((places[:-1] + places[1:]) / 2, 17, places[-1]), strict=True):
-            word.set_position((fine * self.WORDS, fine * height))
-
-
-def spread(heights: np.ndarray, gap: float, top: float) -> np.ndarray:
-    """Rising heights, moved as little as need be until they are `gap` apart and below `top`."""
-    found = np.minimum(heights, top - gap / 2 - gap * np.arange(len(heights))[::-1])
-    for i in range(1, len(found)):
-        found[i] = max(found[i], found[i - 1] + gap)
-    return found

@@ -1,4 +1,4 @@
-"""The ladder: networks trained with every member of the family, and what stands beside it, from measured runs."""
+"""Networks trained with every member of the family, and what stands beside them, from measured runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measured() -> results.Result:
 
 
 def runs_of(setting: str, measure: str, length: str = "chosen") -> list[float]:
-    """Accuracies of ten runs; the family's with their own length r ("chosen") or with 0.2 for all ("0.2")."""
+    """Accuracies of all runs; the family's with their own length r ("chosen") or with 0.2 for all ("0.2")."""
     own = length != "0.2" or not setting.startswith("alpha")
     return results.values(measured(), f"{setting}, tuned (robust)" if own else f"{setting}, r 0.2", measure)
 
@@ -61,7 +61,7 @@ def ladder() -> widgets.Live:
         picture.show(runs[measure, length], title, f"length r of the family: {of_family}")
         found = zip(SETTINGS, runs[measure, length], strict=True)
         means = [f"{name} {np.mean(values):.0f} %" for name, values in found]
-        return f"Accuracy, {MEASURES[measure]}, r {of_family}, means of ten runs: {'; '.join(means)}."
+        return f"Accuracy, {MEASURES[measure]}, r {of_family}, means of all runs: {'; '.join(means)}."
 
     controls = {
         "measure": widgets.dropdown("attack: norm, eps in pixels", [(w, m) for m, w in MEASURES.items()], "linf 0.125"),

@@ -19,6 +19,7 @@ from samlib.course.lessons.sam_alone.scenes import (
     race,
     robust_curves,
     table,
+    what_each_costs,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "robust_curves",
     "step",
     "table",
+    "what_each_costs",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -269,26 +269,26 @@ class TradeOff:
 
 
 class LayerGains:
-    """The runs of SGD and of SAM on all layers, the first, or the rest; the gain of each over SGD, drawn and named."""
-
-    COLUMNS = ("SGD", "SAM, all layers", "first alone", "rest alone")
+    """The runs of SGD and of SAM with its ascent step in some layers; the gain of each over SGD, drawn and named."""
 
     def __init__(self, fig: Canvas) -> None:
         self.fig, self.panels = fig, [axes(fig, left, 50, 362, 230) for left in (50, 464)]
         for ax in self.panels:
             percent_axis(ax, "robust accuracy (%)")
-            ax.set(xlim=(-0.5, 3.5))
-            ax.set_xticks(range(4), self.COLUMNS)
+            ax.tick_params(axis="x", length=0)
 
-    def show(self, panel: int, title: str, said: str, runs: Sequence[np.ndarray], shares: Sequence[str]) -> None:
-        """One network: the runs of the four columns, and under each what share of the gain it has."""
-        ax, base = self.panels[panel], float(runs[0].mean())
-        left = 14 + 414 * panel
-        Heading(self.fig, left, 26, f"{title}: robust accuracy (%)", said, axis=ax.yaxis)
-        ax.plot([0, 3.4], [base, base], color=style.SGD.color, linewidth=0.8)
-        for i, (values, share) in enumerate(zip(runs, shares, strict=True)):
+    def show(self, panel: int, title: str, said: str, runs: Mapping[str, np.ndarray]) -> None:
+        """One network: {what stands under a column: its runs in per cent}, SGD first."""
+        ax, (first, *_) = self.panels[panel], runs.values()
+        base = float(first.mean())
+        ax.set(xlim=(-0.5, len(runs) - 0.4))
+        ax.set_xticks(range(len(runs)), list(runs))
+        Heading(self.fig, style.MARGIN + 414 * panel, 26, f"{title}: robust accuracy (%)", said, axis=ax.yaxis)
+        ax.plot([0, len(runs) - 0.5], [base, base], color=style.SGD.color, linewidth=0.8)
+        for i, values in enumerate(runs.values()):
             mean, look = float(values.mean()), style.SAM if i else style.SGD
-            RunMarks(ax, i, look, width=0.5).show(values, f"{mean - base:+.0f} points" if i else "")
-            ax.annotate(share, (i, -2), (0, -32), textcoords="offset points", ha="center", color=style.QUIET)
+            marks = RunMarks(ax, i, look, width=0.5)
+            marks.show(values, f"{mean - base:+.0f}" if i else "")
+            marks.text.set_bbox({"facecolor": style.PAPER, "linewidth": 0, "pad": 1})
             if i:
                 Gap(ax).show(i + 0.36, base, mean)
