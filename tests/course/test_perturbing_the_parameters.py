@@ -24,7 +24,7 @@ def norm(tensors):
 
 
 def make_step(
-    climb=lambda gradients, rho: [rho * g / norm(gradients) for g in gradients],
+    ascent=lambda gradients, rho: [rho * g / norm(gradients) for g in gradients],
     back="before",
     clear_first=True,
     clear_between=True,
@@ -40,7 +40,7 @@ def make_step(
         first = F.cross_entropy(model(x), y)
         first.backward()
         with torch.no_grad():
-            changes = [change.clone() for change in climb([w.grad for w in weights], rho)]
+            changes = [change.clone() for change in ascent([w.grad for w in weights], rho)]
             for w, change in zip(weights, changes, strict=True):
                 w += change
         if clear_between:
@@ -64,7 +64,7 @@ def make_step(
 
 
 def with_a_copy(model, x, y, optimizer, rho):
-    """The climb is made by a second network; the first one only receives the gradients."""
+    """The perturbed weights are a second network's; the first one only receives the gradients."""
     optimizer.zero_grad()
     loss = F.cross_entropy(model(x), y)
     loss.backward()
@@ -101,11 +101,11 @@ def with_a_state_dict(model, x, y, optimizer, rho):
         solved("perturbing_the_parameters/sam step", "sam_step", **vars(torch.nn.utils)),
         make_step(),
         make_step(answer="number"),
-        make_step(climb=lambda g, rho: [rho * k / (norm(g) + 1e-12) for k in g]),
+        make_step(ascent=lambda g, rho: [rho * k / (norm(g) + 1e-12) for k in g]),
         with_a_copy,
         with_a_state_dict,
     ],
-    ids=["the solution", "backward", "returns a number", "eps in the norm", "a copy climbs", "state_dict"],
+    ids=["the solution", "backward", "returns a number", "eps in the norm", "a perturbed copy", "state_dict"],
 )
 def test_a_right_sam_step_is_correct_however_it_is_written(step):
     check(lesson.sam_step, step, CORRECT)
@@ -119,22 +119,22 @@ def by_layer(gradients, rho):
 @pytest.mark.parametrize(
     ("step", "word"),
     [
-        (make_step(back="never"), "forgot to come back"),
+        (make_step(back="never"), "forgot to restore"),
         (make_step(back="after"), "after the optimizer's step"),
-        (make_step(climb=by_layer), "each layer a norm of its own"),
-        (make_step(climb=lambda g, rho: [rho * k / k.norm() for k in g]), "each tensor a norm of its own"),
-        (make_step(climb=lambda g, rho: [rho * k for k in g]), "not rho long"),
-        (make_step(climb=lambda g, rho: [rho * k / norm(g) ** 2 for k in g]), "squared length"),
-        (make_step(climb=lambda g, rho: [k / norm(g) for k in g]), "Multiply by rho"),
-        (make_step(climb=lambda g, rho: [-rho * k / norm(g) for k in g]), "downhill"),
-        (make_step(climb=lambda g, rho: [rho * k.sign() for k in g]), "l_inf"),
-        (make_step(climb=lambda g, rho: [0 * k for k in g]), "plain step"),
+        (make_step(ascent=by_layer), "each layer a norm of its own"),
+        (make_step(ascent=lambda g, rho: [rho * k / k.norm() for k in g]), "each tensor a norm of its own"),
+        (make_step(ascent=lambda g, rho: [rho * k for k in g]), "not rho long"),
+        (make_step(ascent=lambda g, rho: [rho * k / norm(g) ** 2 for k in g]), "squared length"),
+        (make_step(ascent=lambda g, rho: [k / norm(g) for k in g]), "Multiply by rho"),
+        (make_step(ascent=lambda g, rho: [-rho * k / norm(g) for k in g]), "downhill"),
+        (make_step(ascent=lambda g, rho: [rho * k.sign() for k in g]), "l_inf"),
+        (make_step(ascent=lambda g, rho: [0 * k for k in g]), "plain step"),
         (make_step(clear_between=False), "both passes were added"),
         (make_step(clear_first=False), "Clear them first"),
-        (make_step(answer="second"), "top of the climb"),
+        (make_step(answer="second"), "perturbed weights"),
         (make_step(answer="none"), "returns nothing"),
         (make_step(answer="many"), "one number"),
-        (make_step(climb=lambda g, rho: [0.5 * rho * k / norm(g) for k in g]), "away from SAM's"),
+        (make_step(ascent=lambda g, rho: [0.5 * rho * k / norm(g) for k in g]), "away from SAM's"),
     ],
 )
 def test_a_wrong_sam_step_is_told_its_symptom(step, word):
@@ -187,7 +187,7 @@ def test_an_open_sam_step_is_told_from_a_wrong_one():
     check(lesson.sam_step, lambda model, x, y, optimizer, rho: 1.0, WRONG, "where they were")
 
 
-# ---- the disguise ----------------------------------------------------------------------------------------------------
+# ---- the rescaling ---------------------------------------------------------------------------------------------------
 
 
 def in_the_third(layers, a):
@@ -200,9 +200,11 @@ def shared_out(layers, a):
     return [[a * W1, a * b1], [W2 / a**0.5, b2 * a**0.5], [W3 / a**0.5, b3]]
 
 
-@pytest.mark.parametrize("answer", [solved("perturbing_the_parameters/disguise", "disguise"), in_the_third, shared_out])
-def test_every_disguise_that_changes_no_logit_is_correct(answer):
-    check(lesson.disguise, answer, CORRECT)
+@pytest.mark.parametrize(
+    "answer", [solved("perturbing_the_parameters/rescale layers", "rescale_layers"), in_the_third, shared_out]
+)
+def test_every_rescaling_that_changes_no_logit_is_correct(answer):
+    check(lesson.rescale_layers, answer, CORRECT)
 
 
 @pytest.mark.parametrize(
@@ -218,20 +220,20 @@ def test_every_disguise_that_changes_no_logit_is_correct(answer):
         (lambda a, W1, b1, W2, b2: (W1.mul_(a), a * b1, W2 / a, b2), "changes the layers"),
     ],
 )
-def test_a_disguise_that_shows_is_told_why(change, word):
-    def disguise(layers, a):
+def test_a_rescaling_that_shows_is_told_why(change, word):
+    def rescale_layers(layers, a):
         (W1, b1), (W2, b2), last = layers
         W1, b1, W2, b2 = change(a, W1, b1, W2, b2)
         return [(W1, b1), (W2, b2), last]
 
-    check(lesson.disguise, disguise, WRONG, word)
+    check(lesson.rescale_layers, rescale_layers, WRONG, word)
 
 
-def test_an_open_disguise_is_told_from_a_wrong_one():
-    check(lesson.disguise, lambda layers, a: ..., NOT_ATTEMPTED)
-    check(lesson.disguise, None, NOT_ATTEMPTED)
-    check(lesson.disguise, "a * W1", WRONG, "must be a function")
-    check(lesson.disguise, lambda layers, a: 3.0, WRONG, "three pairs")
+def test_an_open_rescaling_is_told_from_a_wrong_one():
+    check(lesson.rescale_layers, lambda layers, a: ..., NOT_ATTEMPTED)
+    check(lesson.rescale_layers, None, NOT_ATTEMPTED)
+    check(lesson.rescale_layers, "a * W1", WRONG, "must be a function")
+    check(lesson.rescale_layers, lambda layers, a: 3.0, WRONG, "three pairs")
 
 
 # ---- the relative step -----------------------------------------------------------------------------------------------
@@ -292,7 +294,7 @@ def test_an_open_relative_step_is_told_from_a_wrong_one():
     check(lesson.relative_step, 0.1, WRONG, "must be a function")
 
 
-def test_the_relative_step_of_the_solution_is_the_first_step_of_samlibs_relative_climb():
+def test_the_relative_step_of_the_solution_is_the_first_step_of_samlibs_relative_ascent():
     model = samlib.mlp(hidden=(6,)).double()
     x, y, *_ = samlib.load_digits()
     x, y = x[:40].double(), y[:40]

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from matplotlib.text import Text
 
 import samlib
 from samlib.course import results
 from samlib.course.lessons import perturbing_the_parameters as lesson
-from samlib.course.lessons.perturbing_the_parameters import layers, rescaling, runs, valley, weight_ball
+from samlib.course.lessons.perturbing_the_parameters import (
+    batchnorm,
+    batchnorm_scene,
+    flat_and_robust,
+    rescaling,
+    valley,
+    weight_ball,
+)
 from samlib.duality import rescale
 from samlib.sharpness import along, find_worst_case, worst_case
-from tests.course.scenes import draw, ends
+from tests.course.scenes import draw, ends, same_when_drawn_whole
 
 
 @pytest.fixture(scope="module")
@@ -122,26 +128,102 @@ def test_layers_are_as_long_as_their_rescaled_weights_and_move_by_rho_or_by_rho_
     assert rescaling.reach(now, "relative", 0.05) == pytest.approx([0.05 * length for length in now])
 
 
-@pytest.fixture(scope="module")
-def shares(stage):
-    return lesson.shares_of_rho(*stage)
+@pytest.mark.parametrize(
+    ("rises", "said"),
+    [
+        ({"SGD": 0.6, "SAM": 0.05}, "SGD's loss rises 12 times as far"),
+        ({"SGD": 1.0, "SAM": 2.5}, "SAM's loss rises 2.5 times as far"),
+        ({"SGD": 1.0, "SAM": 1.1}, "Both rise about as far"),
+    ],
+)
+def test_the_caption_says_whose_loss_rises_further(rises, said):
+    assert weight_ball.compared(rises) == said
 
 
-def test_shares_of_rho_sum_to_one_and_relative_ones_do_not_see_the_rescaling(shares):
-    assert all(sum(parts) == pytest.approx(1) for parts in shares.values())
-    for name in ("SGD", "SAM"):
-        relative = [shares[name, a, "relative"] for a in lesson.FACTORS]
-        np.testing.assert_allclose(relative, relative[:1] * len(relative), atol=1e-9)
-        assert shares[name, 0.1, "absolute"][0] > 0.9 > shares[name, 10.0, "absolute"][0]
+def test_the_rank_correlation_is_minus_one_where_the_flatter_run_is_always_the_more_robust():
+    measured = [(1.0, 0.9), (2.0, 0.5), (3.0, 0.4)]
+    runs = [{"setting": "SGD", "measured": {"s": s, "linf 0.125": r}} for s, r in measured]
+    assert flat_and_robust.rank_correlation({"runs": runs}, "s", ["SGD"]) == pytest.approx(-1)
+    runs[0]["measured"]["linf 0.125"] = 0.1
+    assert flat_and_robust.rank_correlation({"runs": runs}, "s", ["SGD"]) == pytest.approx(0.5)
 
 
-def test_a_run_has_collapsed_where_it_misclassifies_more_than_a_tenth_of_its_training_images():
-    methods = results.load("methods")
-    lost = runs.collapsed(methods, "SAM 0.8")
-    fitted = results.values(methods, "SAM 0.8", "training accuracy")
-    assert 0 < sum(lost) < len(lost)
-    assert lost == [value < 0.9 for value in fitted]
-    assert not any(runs.collapsed(methods, "SAM 0.4"))
+@pytest.mark.parametrize(
+    ("correlation", "word"), [(-0.9, "The flatter"), (-0.5, "exceptions"), (-0.1, "not order"), (0.2, "not order")]
+)
+def test_a_rank_correlation_is_put_into_words(correlation, word):
+    assert word in flat_and_robust.verdict(correlation)
+
+
+# ---- BatchNorm in the second pass ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", batchnorm.POLICIES)
+def test_a_step_counts_the_passes_that_its_policy_says_and_ends_in_training_mode(policy):
+    x, y, *_ = samlib.load_digits()
+    net = samlib.small_resnet()
+    base = torch.optim.SGD(net.parameters(), lr=0.1)
+    sam = samlib.SAM(base, rho=0.1, model=net if policy == "first pass only" else None)
+    modes = []
+
+    def backward():
+        modes.append(net.bn.training)
+        sam.zero_grad()
+        loss = F.cross_entropy(net(x[:64]), y[:64])
+        loss.backward()
+        return loss.detach()
+
+    before = F.cross_entropy(net(x[:64]), y[:64]).item()
+    net.bn.reset_running_stats()
+    assert batchnorm.take_step(sam, net, backward, policy).item() == pytest.approx(before)
+    assert modes == [True, policy != "evaluation mode"]
+    assert int(net.bn.num_batches_tracked) == (2 if policy == "both passes" else 1)
+    assert net.training
+    assert not sam.perturbed
+
+
+def test_variance_ratios_are_one_where_the_running_variance_is_that_of_the_data_and_the_net_stays_as_it_was():
+    x = samlib.load_digits()[0][:200]
+    net = samlib.small_resnet().eval()
+    assert (
+        min(batchnorm.variance_ratios(net, x)) > 2 or max(batchnorm.variance_ratios(net, x)) < 0.5
+    )  # still 1 at first
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        net.train()(x)
+    state = {name: value.clone() for name, value in net.eval().state_dict().items()}
+    assert batchnorm.variance_ratios(net, x) == pytest.approx([1.0] * 16, rel=1e-4)
+    assert not net.training
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+
+
+def test_the_file_holds_every_policy_rho_and_seed_and_one_row_can_be_made_again():
+    rows = batchnorm.load()
+    keys = [(row["policy"], row["rho"], row["seed"]) for row in rows]
+    assert sorted(keys) == sorted(itertools.product(batchnorm.POLICIES, batchnorm.RHOS, batchnorm.SEEDS))
+    assert {len(row["loss"]) for row in rows} == {batchnorm.EPOCHS}
+    first = next(row for row in rows if (row["policy"], row["rho"], row["seed"]) == ("evaluation mode", 0.1, 0))
+    _, losses, clean = batchnorm.train_with("evaluation mode", 0.1, 0, epochs=2)
+    assert losses == pytest.approx(first["loss"][:2], rel=0.02)  # another machine rounds otherwise
+    assert clean == pytest.approx(first["clean"][:2], abs=0.1)
+
+
+@pytest.mark.slow
+def test_a_whole_row_can_be_made_again():
+    row = batchnorm.run("first pass only", 0.1, 0)
+    kept = next(r for r in batchnorm.load() if (r["policy"], r["rho"], r["seed"]) == ("first pass only", 0.1, 0))
+    assert row["loss"] == pytest.approx(kept["loss"], rel=0.2)
+    assert row["clean"][-1] == pytest.approx(kept["clean"][-1], abs=0.015)
+    assert row["robust"] == pytest.approx(kept["robust"], abs=0.06)
+    assert row["variance ratios"] == pytest.approx(kept["variance ratios"], abs=0.05)
+
+
+def test_what_the_running_statistics_count_changes_no_weight():
+    found = {policy: batchnorm.rows_of(batchnorm.load(), policy) for policy in batchnorm.POLICIES}
+    losses = {policy: [row["loss"] for row in rows] for policy, rows in found.items()}
+    assert losses["first pass only"] == losses["both passes"] != losses["evaluation mode"]
 
 
 # ---- what their pictures say -----------------------------------------------------------------------------------------
@@ -184,35 +266,27 @@ def test_the_rescaled_network_is_called_sharper_where_its_number_is_larger(twins
         assert f"SAM {now:.4f}, SGD {fixed:.4f}; {'SAM' if now > fixed else 'SGD'}'s looks sharper" in alt
 
 
-def test_the_shares_are_told_in_percent_and_drawn_side_by_side(shares):
-    scene = lesson.share_of_each_layer(shares)
+def test_sharpness_and_robustness_are_told_by_their_rank_correlation():
+    table = results.load("sharpness")
+    scene = lesson.sharpness_and_robustness(table)
     for values in ends(scene):
         alt = draw(scene, **values)
-        for name in ("SGD", "SAM"):
-            found = shares[name, values["a"], values["units"]]
-            assert f"{name} {', '.join(f'{100 * share:.0f} %' for share in found)}" in alt
+        rho, settings = flat_and_robust.RADII[values["units"]][values["at"]], flat_and_robust.JOINED[values["who"]]
+        found = lesson.rank_correlation(table, f"sharpness {values['units']} {rho:g}", settings)
+        assert alt.startswith(f"{values['who']}, sharpness within rho {rho:g} in {values['units']} units")
+        assert f"rank correlation {found:.2f}" in alt
 
 
-def test_a_shared_bar_names_the_layers_for_which_there_is_room(shares):
-    scene = lesson.share_of_each_layer({key: [0.7, 0.28, 0.02] for key in shares})
-    words = {text.get_text() for text in scene.picture.fig.findobj(Text)}
-    assert {"layer 1: 70 %", "layer 2: 28 %"} <= words
-    assert not any("2 %" in text for text in words)
-    assert layers.SharedBar.NAMED > layers.SharedBar.NUMBERED
+def test_the_runs_of_a_policy_are_told_by_loss_and_accuracy():
+    scene = lesson.batchnorm_in_the_second_pass()
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        chosen = batchnorm.rows_of(lesson.recorded(), **values)
+        assert alt.startswith(f"{values['policy']}, rho {values['rho']:g}")
+        assert f"clean {np.mean(batchnorm_scene.clean(chosen)):.1f} %" in alt
+        assert f"robust {np.mean(batchnorm_scene.robust(chosen)):.1f} %" in alt
 
 
-@pytest.mark.parametrize("still", ["three", "steps", "valley", "balls", "shares", "runs"])
-def test_a_still_picture_says_what_it_shows(still, losses, paths, sharpness, shares):
-    made, word = {
-        "three": lambda: (lesson.three_directions(losses), "up to distance 0.4"),
-        "steps": lambda: (
-            lesson.loss_after_each_step({"SGD": range(1, 22), "SAM": range(2, 23)}),
-            "20 steps of ascent",
-        ),
-        "valley": lambda: (lesson.sgd_and_sam_in_the_valley(paths, steepness), "further right"),
-        "balls": lambda: (lesson.sharpness_in_four_balls(sharpness), "Relative: it does not change"),
-        "shares": lambda: (lesson.shares_absolute_and_relative(shares), "at a = 10 layer 2"),
-        "runs": lambda: (lesson.runs_at_each_rho(results.load("methods")), "about half of the runs collapse"),
-    }[still]()
-    assert word in made.data
-    assert 'width="840"' in made.data
+def test_drawing_what_moves_gives_the_whole_picture():
+    for scene in (lesson.sharpness_and_robustness(results.load("sharpness")), lesson.batchnorm_in_the_second_pass()):
+        assert all(same_when_drawn_whole(scene, **values) for values in ends(scene))

@@ -18,7 +18,7 @@ from samlib.course.lessons.perturbing_the_parameters.sam_by_hand import judge_sa
 sam_step = Exercise(
     "perturbing_the_parameters/sam step",
     judge_sam_step,
-    "Two passes, one climb of length rho, the way back, and a step of any optimizer. This is all of SAM.",
+    "Two passes, one ascent step of length rho, the way back, and a step of any optimizer. This is all of SAM.",
     [
         (
             "The order: loss and gradient here; move all weights by rho * g / ‖g‖; loss and gradient there; move "
@@ -29,11 +29,12 @@ sam_step = Exercise(
             "weights in torch.no_grad()."
         ),
         "Take the first gradients with torch.autograd.grad(loss, weights), which leaves .grad alone; clear .grad "
-        "with optimizer.zero_grad(), then backward() at the top. Keep copies of the weights and w.copy_() them back.",
+        "with optimizer.zero_grad(), then backward() at the perturbed weights. Keep copies of the weights and "
+        "w.copy_() them back.",
     ],
 )
 
-# ---- the disguise ----------------------------------------------------------------------------------------------------
+# ---- the rescaling ---------------------------------------------------------------------------------------------------
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 
@@ -44,9 +45,9 @@ def _run_layers(layers: Layers, x: Tensor) -> Tensor:
     return x
 
 
-def _judge_disguise(disguise: Callable[[Layers, float], Any]) -> str | None:
-    if not callable(disguise):
-        return f"disguise must be a function of layers and a, and yours is a {type(disguise).__name__}."
+def _judge_rescaling(rescale_layers: Callable[[Layers, float], Any]) -> str | None:
+    if not callable(rescale_layers):
+        return f"rescale_layers must be a function of layers and a, and yours is a {type(rescale_layers).__name__}."
     generator = torch.Generator().manual_seed(0)
     draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
     sizes = [(9, 6), (8, 9), (4, 8)]
@@ -55,7 +56,7 @@ def _judge_disguise(disguise: Callable[[Layers, float], Any]) -> str | None:
     logits = _run_layers(layers, x)
     for a in (0.2, 5.0):
         given = [(w.clone(), b.clone()) for w, b in layers]
-        answer = attempted(disguise(given, a))
+        answer = attempted(rescale_layers(given, a))
         if any(
             not torch.equal(p, q) for old, new in zip(layers, given, strict=True) for p, q in zip(old, new, strict=True)
         ):
@@ -63,16 +64,16 @@ def _judge_disguise(disguise: Callable[[Layers, float], Any]) -> str | None:
         try:
             found = [(torch.as_tensor(w).detach(), torch.as_tensor(b).detach()) for w, b in answer]
         except (TypeError, ValueError):
-            return "disguise must return what it was given: a list of three pairs (weight, bias)."
+            return "rescale_layers must return what it was given: a list of three pairs (weight, bias)."
         shapes = [(tuple(w.shape), tuple(b.shape)) for w, b in found]
         if shapes != [((out, into), (out,)) for out, into in sizes]:
             return f"The shapes must stay as they are; yours are {shapes}."
-        if complaint := _wrong_disguise(found, layers, a, float((_run_layers(found, x) - logits).abs().max())):
+        if complaint := _wrong_rescaling(found, layers, a, float((_run_layers(found, x) - logits).abs().max())):
             return complaint
     return None
 
 
-def _wrong_disguise(found: Layers, layers: Layers, a: float, change: float) -> str | None:
+def _wrong_rescaling(found: Layers, layers: Layers, a: float, change: float) -> str | None:
     def times(k: int, j: int, factor: float) -> bool:
         return torch.allclose(found[k][j], factor * layers[k][j])
 
@@ -100,9 +101,9 @@ def _wrong_disguise(found: Layers, layers: Layers, a: float, change: float) -> s
     return f"The logits change by up to {change:.2f}; they must not change at all."
 
 
-disguise = Exercise(
-    "perturbing_the_parameters/disguise",
-    _judge_disguise,
+rescale_layers = Exercise(
+    "perturbing_the_parameters/rescale layers",
+    _judge_rescaling,
     (
         "Another network in weight space, the same one to everybody who uses it. A number that tells the two apart "
         "is not about the function."
@@ -117,7 +118,7 @@ disguise = Exercise(
     ],
 )
 
-# ---- a step that no disguise fools -----------------------------------------------------------------------------------
+# ---- a step that no rescaling fools ----------------------------------------------------------------------------------
 
 
 def _judge_relative_step(relative_step: Callable[[list[Tensor], list[Tensor], float], Any]) -> str | None:
@@ -170,7 +171,7 @@ def _wrong_relative_step(steps: list[Tensor], weights: list[Tensor], gradients: 
         return None
     length = float(_joint([s / w.norm() for s, w in zip(steps, weights, strict=True)]))
     if same([-r for r in right]):
-        return "Your step goes downhill; the climb goes along the gradient, not against it."
+        return "Your step goes downhill; the ascent step goes along the gradient, not against it."
     if same([rho * g / _joint(gradients) for g in gradients]):
         return (
             f"That is SAM's own step, in absolute units: measured in sizes of the tensors it is {length:.2f} long, "
@@ -178,7 +179,7 @@ def _wrong_relative_step(steps: list[Tensor], weights: list[Tensor], gradients: 
         )
     if same([rho * w.norm() * g / g.norm() for w, g in pairs]):
         return (
-            "No disguise fools your step, but it is too long: every tensor moves by rho of its own size, together "
+            "No rescaling fools your step, but it is too long: every tensor moves by rho of its own size, together "
             f"{length:.2f}, not {rho:g}. rho is to be shared: one norm over all."
         )
     if same([rho * w.norm() * g / _joint(gradients) for w, g in pairs]):
@@ -189,7 +190,7 @@ def _wrong_relative_step(steps: list[Tensor], weights: list[Tensor], gradients: 
     adaptive = [w.abs() * g for w, g in pairs]
     if same([rho * w.abs() * s / _joint(adaptive) for w, s in zip(weights, adaptive, strict=True)]):
         return (
-            "That is ASAM's step, relative to the size of each single entry: a good meter, but another one. Here "
+            "That is ASAM's step, relative to the size of each single entry: a good measure, but another one. Here "
             "each tensor has one size, its length."
         )
     if math.isclose(length, rho, rel_tol=1e-6):
@@ -219,15 +220,15 @@ relative_step = Exercise(
 
 bet_on_random = Question(
     (
-        "The worst of twenty random directions, rho = 0.4 long, raises the SGD network's loss a little. A climb of "
+        "The worst of twenty random directions, rho = 0.4 long, raises the SGD network's loss a little. Ascent of "
         "20 steps in the same ball raises it …"
     ),
     {
-        "about as much": "Dice do not find what a climb finds.",
+        "about as much": "Chance does not find what the gradient finds.",
         "about ten times as much": "Far more than that: no random direction comes near the steepest one.",
         "more than a hundred times as much": (
-            "With 5,962 weights, a random direction is almost at right angles to every steep one. Luck does not find "
-            "a cliff."
+            "With 5,962 weights, a random direction is almost at right angles to every steep one. Chance does not "
+            "find them."
         ),
     },
     correct="more than a hundred times as much",
@@ -241,16 +242,16 @@ bet_on_the_valley = Question(
             "SGD stops there. SAM's gradient is taken rho away, up the wall, and there it is not zero."
         ),
         "further right along the floor, where the valley is wide": (
-            "Up the wall, downhill is also a little towards the wider part. Each climb shows SAM a bit of that."
+            "Up the wall, downhill is also a little towards the wider part. Each ascent step shows SAM a bit of that."
         ),
-        "high up on a wall: it climbs out of the valley": (
-            "The climb is taken back each time; what stays is a step downhill."
+        "high up on a wall: the ascent steps lead out of the valley": (
+            "The ascent step is taken back each time; what stays is a step downhill."
         ),
     },
     correct="further right along the floor, where the valley is wide",
 )
 
-bet_on_the_meter = Question(
+bet_on_the_rescaling = Question(
     "In the SAM network, multiply the first layer by a = 0.2 and divide the second layer's weights by it. No logit "
     "changes. Its sharpness, measured within rho = 0.4 of the weights …",
     {
@@ -267,40 +268,46 @@ bet_on_the_meter = Question(
     correct="rises far above the SGD network's",
 )
 
-bet_on_the_shares = Question(
+bet_on_flatness = Question(
     (
-        "The same disguise with a = 0.1: first layer times 0.1, the second layer's weights divided by it. SAM trains "
-        "on. Which layer does its climb now move most?"
+        "Networks trained by SGD, SAM and AT, sharpness within rho = 0.4 of the weights. Is the flatter network the "
+        "more robust one?"
     ),
     {
-        "the first": (
-            "Its weights are ten times smaller, so its gradient is ten times larger, and the climb goes along the "
-            "gradient."
+        "yes, whatever they were trained by": (
+            "Among SGD's and SAM's, mostly. AT's networks do not fall in line: some are sharper and more robust."
         ),
-        "the second: it has the largest weights": (
-            "Large weights have small gradients here: the second layer's shrank tenfold, the first layer's grew "
-            "tenfold."
+        "mostly, among SGD's and SAM's; with AT's no longer": (
+            "SAM's rho moves both numbers together. AT makes networks robust without making them as flat."
         ),
-        "the shares stay as they were": (
-            "The gradients of both layers changed, one by ten up, the other by ten down; the climb follows them."
+        "no, sharpness and robustness have no common order at all": (
+            "Among SGD's and SAM's networks there is one, at this radius: the rank correlation is about −0.9."
         ),
     },
-    correct="the first",
+    correct="mostly, among SGD's and SAM's; with AT's no longer",
 )
 
-bet_on_rho = Question(
-    "Ten runs with rho = 0.4 are all more robust than ten with SGD. And ten runs with rho = 0.8?",
+bet_on_batchnorm = Question(
+    (
+        "SAM trains a small ResNet. In each second pass BatchNorm is put into evaluation mode, so that the running "
+        "statistics never see the perturbed weights. What happens?"
+    ),
     {
-        "all are a little more robust still": "Those that train are. But about half of the runs do not.",
-        "all are worse: 0.8 is too long": "About half are far worse. The others are more robust than any run with 0.4.",
-        "some are better than ever, others break": (
-            "About half of the runs never fit their training images; the others are the most robust of all."
+        "nothing much: the perturbed weights are close by": (
+            "It breaks even at rho = 0, where nothing is perturbed. The mode is at fault, not the perturbation."
+        ),
+        "training goes well, evaluation suffers": (
+            "The training loss itself stays high: the gradient comes from another function than the one trained."
+        ),
+        "training itself breaks": (
+            "The second gradient, the one that counts, holds mean and variance constant. In training they follow the "
+            "weights, so it is the gradient of another function."
         ),
     },
-    correct="some are better than ever, others break",
+    correct="training itself breaks",
 )
 
-recall_meter = Question(
+recall_unit = Question(
     (
         "“Our network has a sharpness of 0.05 within rho = 0.4, theirs 0.6: ours is the flatter function.” What do "
         "you answer?"
@@ -317,21 +324,21 @@ recall_meter = Question(
     correct="in which units? rescale a layer, and the order of the two can turn",
 )
 
-recall_order = Question(
-    "A relative radius does not see the rescaling. Does it also settle which of two networks is flatter?",
+recall_flat = Question(
+    "“Within rho = 0.4, network A is flatter than B. So A is the more robust one.” What do you answer?",
     {
-        "yes: one number for each, and the smaller one wins": (
-            "One number for each <i>radius</i>. In this lesson the order of the two networks turns when the radius "
-            "is small."
+        "yes: a flat minimum is a robust one": (
+            "Rescale B's layers and its number changes without any robustness. And AT's networks can be sharper and "
+            "more robust than SAM's."
         ),
-        "no: the order can depend on the radius, so name it": (
-            "Close to the weights the slope counts, further out the walls. They need not agree."
+        "perhaps, if both come from one family, at this radius": (
+            "Among SGD's and SAM's networks the order held, mostly. At a small radius, or with AT's, it did not."
         ),
-        "yes, if the climb takes enough steps": (
-            "More steps find more of the worst case within one radius. The order turned when the radius did."
+        "no: sharpness tells nothing about robustness": (
+            "Among SGD's and SAM's networks, at a large radius, the rank correlation is about −0.9."
         ),
     },
-    correct="no: the order can depend on the radius, so name it",
+    correct="perhaps, if both come from one family, at this radius",
 )
 
 recall_two_passes = Question(
@@ -339,9 +346,9 @@ recall_two_passes = Question(
     {
         "to average them": "Adding up both is a common mistake; only the second one is used for the step.",
         "the first says where the worst place is, the second how to make it better": (
-            "The first is spent on the climb and thrown away; the optimizer steps with the second, from where it began."
+            "The first is spent on the ascent step; the optimizer steps with the second, from where it began."
         ),
-        "the second one checks the first": "Nothing is checked: the first is for the climb, the second for the step.",
+        "the second one checks the first": "Nothing is checked: the first is for the ascent step.",
     },
     correct="the first says where the worst place is, the second how to make it better",
 )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from torch import nn
@@ -48,7 +47,7 @@ class RescaledSharpness:
     """
 
     def __init__(self, ax: Axes) -> None:
-        self.ax, self.labels = ax, Labels(ax)
+        self.ax, self.labels = ax, Labels(ax, paper=True)
         ones = [1.0] * len(FACTORS)
         (self.fixed,) = ax.plot(FACTORS, ones, **style.SGD.line())
         (self.curve,) = ax.plot(FACTORS, ones, **style.SAM.line(marker=style.SAM.marker))
@@ -144,19 +143,3 @@ def sharpness_of_one_function(twins: Mapping[float, nn.Sequential], sharpness: S
         "size": widgets.toggle("radius", ["large", "small"], "large"),
     }
     return widgets.live(fig, draw, controls)
-
-
-@style.look()
-def sharpness_in_four_balls(sharpness: Sharpness) -> HTML:
-    """Every pair of RADII side by side, for a = 0.2, as a still figure."""
-    fig = style.figure(6.2)
-    for i, ((units, size), rho) in enumerate(RADII.items()):
-        left, top = 84 + 416 * (i // 2), 24 + 310 * (i % 2)
-        Heading(fig, left, top, units.capitalize(), f"rho = {rho:g}")
-        curves = RescaledSharpness(axes(fig, left, top + 16, 326, 226))
-        curves.show(0.2, sharpness["SAM", units, size], sharpness["SGD", units, size], size)
-    return widgets.still(
-        fig,
-        "Absolute: SAM's sharpness falls and rises again with a. Relative: it does not change. Below SGD's at a = 1 "
-        "for the large radius, above it for the small one.",
-    )

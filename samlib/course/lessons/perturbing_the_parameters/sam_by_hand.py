@@ -96,15 +96,15 @@ ASCENTS: dict[str, Callable[[list[Tensor], Tensor, float], list[Tensor]]] = {
 }
 ENDS = ("right", "never back", "back too late", "both gradients", "first gradient", "no step")
 SYMPTOMS = {
-    "downhill": "Your climb goes downhill: the gradient points up, so add rho * g / ‖g‖ to the weights.",
+    "downhill": "Your ascent step goes downhill: the gradient points up, so add rho * g / ‖g‖ to the weights.",
     "not normalised": (
-        "The climb is not rho long: it is rho times the gradient, and near a minimum that is next to nothing. Divide "
-        "by the gradient's length."
+        "The ascent step is not rho long but rho times the gradient, and near a minimum that is next to nothing. "
+        "Divide by the gradient's length."
     ),
     "normalised by the square": (
         "You divided the gradient by its squared length. Divide by the length itself, the root of the sum of squares."
     ),
-    "without rho": "Your climb has length 1, whatever rho is. Multiply by rho.",
+    "without rho": "Your ascent step has length 1, whatever rho is. Multiply by rho.",
     "each tensor for itself": (
         "You gave each tensor a norm of its own, so that every one moves by rho. All weights are one vector: take "
         "one joint norm over all gradients."
@@ -114,24 +114,24 @@ SYMPTOMS = {
         "one joint norm over all gradients."
     ),
     "signs": (
-        "You climb along the sign of the gradient. That is the steepest step in l_inf; SAM's ball is l_2: divide by "
+        "You step along the sign of the gradient. That is the steepest step in l_inf; SAM's ball is l_2: divide by "
         "the length."
     ),
-    "no biases": "The biases did not climb. model.parameters() has weights and biases; all of them are one vector.",
+    "no biases": "The biases were not perturbed. model.parameters() has weights and biases, and all are one vector.",
     "never back": (
-        "You forgot to come back: the weights still carry the climb. Take it back before the optimizer steps."
+        "You forgot to restore the weights: they are still perturbed. Restore them before the optimizer steps."
     ),
     "back too late": (
-        "You came back after the optimizer's step. Weight decay then pulled at the climbed weights: come back first, "
-        "then step."
+        "You restored the weights after the optimizer's step. Weight decay then pulled at the perturbed ones: restore "
+        "first, then step."
     ),
     "both gradients": (
         "The gradients of both passes were added up. backward() adds to what lies in .grad: clear it between the "
         "passes."
     ),
     "first gradient": (
-        "That is a plain step: the gradient used is the one from before the climb. SAM steps with the gradient at "
-        "the top."
+        "That is a plain step: the gradient used is the one from before the ascent step. SAM steps with the "
+        "gradient at the perturbed weights."
     ),
     "no step": (
         "After your step the weights are where they were. If you put back a copy, put it back before "
@@ -192,8 +192,8 @@ def judge_sam_step(sam_step: SAMStep) -> str | None:
     except _Borrowed as error:
         if str(error) == "SAM":
             return (
-                "You called samlib.SAM. Here you write what it does: two passes, a climb, the way back, and "
-                "optimizer.step()."
+                "You called samlib.SAM. Here you write what it does: two passes, an ascent step, the way back, "
+                "and optimizer.step()."
             )
         return (
             f"Your step makes a new optimizer ({error}). Use the one that you are handed: it remembers momentum from "
@@ -220,7 +220,7 @@ def _wrong_step(sam_step: SAMStep) -> str | None:
 
     if near(right):
         return None
-    wrong_ascents = [(climb, "right", climb) for climb in ASCENTS if climb != "right"]
+    wrong_ascents = [(ascent, "right", ascent) for ascent in ASCENTS if ascent != "right"]
     wrong_ends = [("right", end, end) for end in ENDS if end != "right"]
     for ascent, end, symptom in wrong_ascents + wrong_ends:
         if near(_mistaken(reference, x, y, rho, ascent, end)):
@@ -251,8 +251,8 @@ def _wrong_return(sam_step: SAMStep) -> str | None:
             w.add_(change)
     if math.isclose(value, _loss(reference, x, y), rel_tol=1e-6):
         return (
-            f"The step is right. You return the loss at the top of the climb, {value:.4f}; at the weights where it "
-            f"began it is {before:.4f}."
+            f"The step is right. You return the loss at the perturbed weights, {value:.4f}; at the weights where "
+            f"it began it is {before:.4f}."
         )
     return f"The step is right, but you return {value:.4f}, and the loss at the weights where it began is {before:.4f}."
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
@@ -40,10 +39,11 @@ class PathInValley:
     """
 
     def __init__(self, ax: Axes, loss: np.ndarray) -> None:
-        self.ax, self.labels = ax, Labels(ax)
+        self.ax, self.labels = ax, Labels(ax, paper=True)
         ax.contour(U, V, loss, levels=LEVELS, colors=style.RULE, linewidths=1.0)
         ax.axhline(0, color=style.INK, linewidth=0.8)
-        ax.text(1.49, 0.02, "floor: loss 0", ha="right", va="bottom")
+        beneath = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5}
+        ax.text(1.49, 0.03, "floor: loss 0", ha="right", va="bottom", bbox=beneath)
         (self.path,) = ax.plot([], [], linewidth=1.0)
         (self.step,) = ax.plot([], [], **style.SAM.line(linestyle="-", linewidth=2.6))
         (self.top,) = ax.plot([], [], **style.SAM.marks(markersize=7))
@@ -129,18 +129,3 @@ def training_in_the_valley(paths: Paths, steepness: Steepness) -> widgets.Live:
         "steps": widgets.choice_slider("steps of training", STEPS, 20),
     }
     return widgets.live(fig, draw, controls)
-
-
-@style.look()
-def sgd_and_sam_in_the_valley(paths: Paths, steepness: Steepness) -> HTML:
-    """SGD and SAM with rho = 0.2 side by side after 100 steps, as a still figure."""
-    fig = style.figure(3.4)
-    for left, rho in ((62, 0.0), (476, 0.2)):
-        path, tops = paths[rho]
-        Heading(fig, left, 24, method(rho), f"walls of steepness {steepness(path[100][0]):.1f}")
-        PathInValley(axes(fig, left, 40, 350, 250), height(steepness)).show(path[:101], tops[100])
-    return widgets.still(
-        fig,
-        "SGD went straight down to the floor and stopped at the left. SAM zigzags along the floor and has come further "
-        "right; its ascent step points up the wall.",
-    )

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from IPython.display import HTML
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from torch import Tensor, nn
@@ -76,7 +75,7 @@ class LossCurves:
     """
 
     def __init__(self, ax: Axes, names: Sequence[str]) -> None:
-        self.ax, self.labels = ax, Labels(ax)
+        self.ax, self.labels = ax, Labels(ax, paper=True)
         self.lines = {name: ax.plot([], [], **style.of(name).line(markevery=[-1]))[0] for name in names}
         for name, line in self.lines.items():
             line.set_marker(style.of(name).marker)
@@ -154,10 +153,17 @@ class RiseByDirection:
 
 NETWORKS = ("SGD", "SAM")
 SAID = {
-    "random": "straight ahead in the worst of 20 random directions",
-    "1 step": "straight to where one step along the gradient leads",
-    "20 steps": "straight to the highest place that 20 steps find",
+    "random": "in the worst of 20 random directions",
+    "1 step": "to where one step along the gradient leads",
+    "20 steps": "to the highest place that 20 steps find",
 }
+
+
+def compared(rises: Mapping[str, float]) -> str:
+    """Whose loss rises further, and how many times as far, in words."""
+    higher, lower = sorted(rises, key=rises.__getitem__, reverse=True)
+    times = rises[higher] / max(rises[lower], 1e-12)
+    return f"{higher}'s loss rises {times:.2g} times as far" if times >= 1.2 else "Both rise about as far"
 
 
 def loss_within_rho(losses: Losses) -> widgets.Live:
@@ -168,7 +174,7 @@ def loss_within_rho(losses: Losses) -> widgets.Live:
     """
     with style.look():
         fig = style.figure(3.6)
-        way, highest = Heading(fig, 14, 24, "The loss on the way"), Heading(fig, 580, 24)
+        way, highest = Heading(fig, 14, 24), Heading(fig, 596, 24)
         curves = LossCurves(axes(fig, 66, 44, 454, 262), NETWORKS)
         by_direction = RiseByDirection(axes(fig, 640, 44, 188, 262), NETWORKS, DIRECTIONS)
 
@@ -176,9 +182,9 @@ def loss_within_rho(losses: Losses) -> widgets.Live:
         rises = {name: [rise(losses[name, d, rho]) for d in DIRECTIONS] for name in NETWORKS}
         curves.show(rho * SHARES, {name: losses[name, direction, rho] for name in NETWORKS})
         by_direction.show(direction, rises)
-        way.show("The loss on the way", SAID[direction])
-        highest.show(f"Its rise within rho = {rho:g}")
-        fig.moving = [way.said, highest.title, *curves.moving, *by_direction.moving]
+        way.show(compared({name: found[DIRECTIONS.index(direction)] for name, found in rises.items()}), SAID[direction])
+        highest.show(f"Rise within rho = {rho:g}")
+        fig.moving = [way.title, way.said, highest.title, *curves.moving, *by_direction.moving]
         said = ", ".join(f"{name} by {values[DIRECTIONS.index(direction)]:.5f}" for name, values in rises.items())
         return f"Within rho {rho:g}, direction {direction}, the loss rises: {said}."
 
@@ -187,44 +193,3 @@ def loss_within_rho(losses: Losses) -> widgets.Live:
         "direction": widgets.toggle("direction", DIRECTIONS, "random"),
     }
     return widgets.live(fig, draw, controls)
-
-
-@style.look()
-def three_directions(losses: Losses) -> HTML:
-    """The three directions side by side at rho = 0.4, as a still figure."""
-    fig = style.figure(3.1)
-    for i, direction in enumerate(DIRECTIONS):
-        left = 66 + 262 * i
-        found = rise(losses["SGD", direction, CHOSEN_AT])
-        Heading(fig, left, 24, direction.capitalize(), f"SGD's rises by {found:.2g}")
-        curves = LossCurves(axes(fig, left, 44, 236, 212), NETWORKS)
-        curves.show(CHOSEN_AT * SHARES, {name: losses[name, direction, CHOSEN_AT] for name in NETWORKS})
-        if i:
-            curves.ax.set_ylabel("")
-            curves.ax.tick_params(labelleft=False)
-    return widgets.still(
-        fig,
-        "Loss of two networks up to distance 0.4. Random: both level, SAM's higher. One step: both rise a little. "
-        "Twenty steps: SGD's rises far above SAM's.",
-    )
-
-
-@style.look()
-def loss_after_each_step(losses: Mapping[str, Sequence[float]]) -> HTML:
-    """The loss before the first step and after each of 20 steps of ascent, by network, as a still figure."""
-    fig = style.figure(3.1)
-    Heading(fig, 14, 24, "Five steps find most of it", "gradient ascent within rho = 0.4")
-    ax = axes(fig, 66, 44, 760, 212)
-    curves = {name: np.column_stack([range(len(values)), values]) for name, values in losses.items()}
-    for name, points in curves.items():
-        ax.plot(*points.T, **style.of(name).line(marker=style.of(name).marker))
-    ax.set(yscale="log", ylim=(4e-3, 2), xlim=(-0.3, 20.3), xlabel="steps of ascent", ylabel="mean training loss")
-    ax.set_xticks(range(0, 21, 5))
-    ax.grid(axis="y")
-    plain_decades(ax.yaxis)
-    Labels(ax).show(
-        [Label(name, points, style.of(name)) for name, points in far_apart(curves).items()], list(curves.values())
-    )
-    return widgets.still(
-        fig, "Loss over 20 steps of ascent: SGD's rises steeply over the first five, SAM's slowly and stays far below."
-    )
