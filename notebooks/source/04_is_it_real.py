@@ -27,8 +27,8 @@
 # ## 1 · One rival class or nine
 #
 # **Robust accuracy** is measured from above: an image counts as robust as long as *nobody has found* a change that
-# breaks it. So a large number has two possible causes: the changes do not exist, or the search was poor. This lesson
-# tells them apart. Four misconceptions fall on the way, in ***bold italics***.
+# breaks it. So a large number has two possible causes: the changes do not exist, or the search was poor. Four
+# misconceptions fall in this lesson, in ***bold italics***.
 #
 # Three networks, trained here and now: with SGD, SAM, and AT (l_inf, eps = 0.125). Each is *the 256-unit network on
 # normalised pixels*, which the measured tables use. On this one SAM shows its effect at rho = 0.4; elsewhere 0.4 means
@@ -103,10 +103,10 @@ reached = tried["SAM"].rivals[first][tried["SAM"].broken[first, 1:]].tolist()
 assert (int(many_y[first]), pushed, reached) == (0, 9, [2])
 
 # %% [markdown]
-# **Explain.** The first digit shows why a target helps. Without one, the run pushes 9 and ends short of it; the 2,
-# within reach all the time, is never tried. Naming *one* rival is worse than naming none: the likeliest alone leaves
-# half of SAM's digits. Two already beat nine restarts on the margin. The cross-entropy does better than the margin,
-# because its gradient weighs all rivals by their probabilities; nine targets still find a little more.
+# **Explain.** The first digit shows why a target helps. Without one, the run pushes 9 and ends short of it, while a 2
+# is within reach. Naming *one* rival is worse than naming none: the likeliest alone leaves half of SAM's digits. Two
+# already beat nine restarts on the margin. The cross-entropy does better than the margin, because its gradient weighs
+# all rivals by their probabilities; nine targets still find a little more.
 #
 # On SAM the run without a target overlooks more than twice as many digits as on SGD. By one such run SAM leads by more
 # than ten points, by nine targets by seven.
@@ -358,7 +358,8 @@ assert abs(paths["SGD"].loss.median(1).values - paths["SAM"].loss.median(1).valu
 #
 # The reason is one line. The Hessian of the cross-entropy is $J^\top(\operatorname{diag}(p) - p\,p^\top)J$, with the
 # probabilities $p$ and the slopes $J$ of the logits. The label does not occur in it, and it vanishes wherever the
-# network is sure, of whatever. (Flat is not level: the loss of the right class rises on, in a straight line.)
+# network is sure, of whatever. In the weights of the last layer it has the same factor in the middle. (Flat is not
+# level: the loss of the right class rises on, almost in a straight line.)
 #
 # **A flat place tells that the network is sure there, not that it is right.**
 
@@ -415,7 +416,7 @@ assert at_["FGSM"][0] < at_["standard"][0]
 
 # %% [markdown]
 # **Explain.** *FGSM flatters SAM.* Nearly half of the lead that it shows belongs to the attack: about eleven points of
-# twenty are left. Whoever had stopped there would have published almost twice the gain.
+# twenty are left.
 #
 # *With ten steps or more it is over.* From there the lead stays within three points of its last value.
 #
@@ -559,7 +560,6 @@ lesson.recall_bars.ask()
 # - F. Tramèr and others 2020, [arXiv 2002.08347](https://arxiv.org/abs/2002.08347): adaptive attacks.
 # - F. Croce, M. Hein 2020, [arXiv 2003.01690](https://arxiv.org/abs/2003.01690): APGD, DLR, AutoAttack.
 # - M. Andriushchenko and others 2020, [arXiv 1912.00049](https://arxiv.org/abs/1912.00049): the Square Attack.
-# - *When Flatness Does (Not) Guarantee Adversarial Robustness* 2025, [arXiv
-#   2510.14231](https://arxiv.org/abs/2510.14231); SAM's predictive entropy, [arXiv
-#   2505.23866](https://arxiv.org/abs/2505.23866).
+# - N. P. Walter and others 2025, [arXiv 2510.14231](https://arxiv.org/abs/2510.14231): flatness and robustness.
+# - C. Tan and others 2025, [arXiv 2505.23866](https://arxiv.org/abs/2505.23866): SAM and predictive entropy.
 # - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the claim about SAM.

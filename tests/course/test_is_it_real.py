@@ -166,7 +166,7 @@ def test_the_four_are_what_they_are_said_to_be(models, nets, digits):
     assert all(samlib.accuracy(model, x, y) > 0.85 for model in models.values())
 
 
-def test_each_fake_survives_the_attack_that_its_author_shows(models, digits):
+def test_each_fake_withstands_the_attack_that_its_author_shows(models, digits):
     x, y = digits
     attacks = {
         "PGD ce": lambda m: samlib.pgd(m, x, y, EPS, steps=40),

@@ -80,8 +80,8 @@ class LeadPicture:
     """Every run of two methods under each attack, and below it the lead of the one over the other, seed by seed."""
 
     def __init__(self, fig: style.Canvas, attacks: Sequence[str], runs: int) -> None:
-        self.fig, self.places = fig, np.arange(len(attacks))
-        self.beside = self.places[:, None] + np.linspace(-0.22, 0.22, runs)  # where the runs of an attack stand
+        self.fig, self.places = fig, list(range(len(attacks)))
+        self.beside = np.array(self.places)[:, None] + np.linspace(-0.22, 0.22, runs)  # where the runs of an attack stand
         self.levels, self.leads = pictures.axes(fig, 46, 36, 780, 190), pictures.axes(fig, 46, 266, 780, 134)
         pictures.percent_axis(self.levels)
         said = "under weaker and stronger attacks; each dot a network"
@@ -132,7 +132,7 @@ class LeadPicture:
         self.heading.show(f"Lead of {title} (points)", "each dot a seed; mean and 95 % interval")
         mean, half = np.array(leads).T
         ends = np.stack([mean - half, mean + half], axis=1)
-        x = self.places - 0.36  # beside the dots
+        x = np.array(self.places) - 0.36  # beside the dots
         self.bars.set_segments([np.column_stack([[left] * 2, pair]) for left, pair in zip(x, ends, strict=True)])
         self.means.set_data(x, mean)
         self.seeds.set_data(self.beside.ravel(), np.sort(gains, axis=1).ravel())

@@ -56,20 +56,19 @@ def rivals_of(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 def try_rivals(net: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int = 40) -> Rivals:
     """PGD with steps of eps / 4 in l_inf: nine runs that name no class on either loss, and a run towards each rival."""
 
-    def run(seed: int = 0, loss: str = "margin", rows: Tensor | slice = slice(None), target: Tensor | None = None):
+    def run(x: Tensor, y: Tensor, loss: str = "margin", seed: int = 0, targets: Tensor | None = None) -> Tensor:
         start = torch.Generator().manual_seed(seed)
-        how = {"steps": steps, "step_size": eps / 4, "loss": loss, "generator": start}
-        return pgd(net, x[rows], y[rows], eps, targets=target, **how)
+        return pgd(net, x, y, eps, steps=steps, step_size=eps / 4, loss=loss, targets=targets, generator=start)
 
     rivals, left = rivals_of(net, x, y), {}
     for loss in ("margin", "ce"):
         robust, counts = torch.arange(len(x)), []
         for seed in range(RUNS):  # only what is still robust is attacked once more
-            answers = logits_of(net, run(seed, loss, robust)).argmax(1)
+            answers = logits_of(net, run(x[robust], y[robust], loss, seed)).argmax(1)
             robust = robust[answers == y[robust]]
             counts.append(len(robust))
         left[loss] = 100 * np.array(counts) / len(x)
-    images = torch.stack([run(), *(run(target=rivals[:, k]) for k in range(RUNS))], dim=1)
+    images = torch.stack([run(x, y), *(run(x, y, targets=rivals[:, k]) for k in range(RUNS))], dim=1)
     logits = logits_of(net, images.flatten(0, 1)).unflatten(0, images.shape[:2])
     robust_so_far = (logits[:, 1:].argmax(2) == y[:, None]).cumprod(1)
     left["targets"] = 100 * robust_so_far.double().mean(0).numpy()
