@@ -404,25 +404,28 @@ sam, tuned, at_ = (
     {attack: lesson.lead(level, pair, attack) for attack in level["SGD"]}
     for pair in ("SAM 0.4 over SGD", "SAM over SGD, both tuned", "AT linf 0.125 over SGD")
 )
-assert 18 < sam["FGSM"][0] < 22
-assert all(abs(sam[name][0] - sam["standard"][0]) < 3 for name in sam if name != "FGSM")
-assert 10 < sam["standard"][0] < 12.5
+assert 18.5 < sam["FGSM"][0] < 22.5
+assert 0.5 < sam["standard"][0] / sam["FGSM"][0] < 0.6
+assert sam["standard"][0] > 10  # as the bet says
+assert all(abs(sam[name][0] - sam["standard"][0]) < 2 for name in sam if name != "FGSM")
 for name in ("PGD-10", "PGD-40", "APGD-40"):
-    assert tuned[name][0] + 1 < tuned["standard"][0] < tuned["FGSM"][0] - 1
-for leads in (sam, tuned):  # what is left under the strongest attack
-    assert leads["standard"][0] > 2 * leads["standard"][1]
-    assert abs(leads["PGD union"][0] - leads["standard"][0]) < 1
-assert at_["FGSM"][0] < at_["standard"][0]
+    assert tuned[name][0] + 2 < tuned["standard"][0] < tuned["FGSM"][0] - 2
+    overlooked = {
+        of: (level[of][name] - level[of]["standard"]).mean() for of in lesson.PAIRS["SAM over SGD, both tuned"]
+    }
+    assert overlooked["SGD, tuned (robust)"] > overlooked["SAM, tuned (robust)"] + 2
+for one in (sam, tuned):  # what is left under the strongest attack
+    assert one["standard"][0] > 2 * one["standard"][1]
+assert at_["FGSM"][0] < at_["standard"][0] - 2
+assert all(abs((found["PGD union"] - found["standard"]).mean()) < 1 for found in level.values())  # "nearly right"
 
 # %% [markdown]
-# **Explain.** *FGSM flatters SAM.* Nearly half of the lead that it shows belongs to the attack: about eleven points of
-# twenty are left.
+# **Explain.** *FGSM flatters SAM.* Of the twenty points or so that it shows, little more than half are left. With ten
+# steps or more that is over: the lead stays within two points of its last value.
 #
-# *With ten steps or more it is over.* From there the lead stays within three points of its last value.
-#
-# *"Weak attacks flatter SAM" is no law.* On the tuned pair, the cross-entropy shows too *little* of the lead, with ten
-# steps or forty or with APGD: it overlooks more of the tuned SGD's weak digits. And against AT it is SGD that FGSM
-# flatters.
+# *"Weak attacks flatter SAM" is no law.* On the tuned pair, the cross-entropy shows too *little* of the lead, by more
+# than two points, with ten steps or forty or with APGD, because it overlooks more of SGD's weak digits than of SAM's.
+# And beside AT it is SGD that FGSM flatters.
 #
 # **You cannot know beforehand whom a weak attack will favour, so take a union that has little left to miss.**
 #

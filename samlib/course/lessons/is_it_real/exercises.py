@@ -463,10 +463,10 @@ bet_on_the_lead = Question(
             "The same attack can be weaker on one of them. Section 1 showed it on one network of each."
         ),
         "about half as large": (
-            "Nearly half of what FGSM shows belongs to FGSM. The rest stays, however strong the attack."
+            "Nearly half of what FGSM shows belongs to FGSM. The rest stays under the strongest attack."
         ),
         "gone: it was the weak attack all along": (
-            "A good part of it was. But about eleven points stay, however strong the attack."
+            "A good part of it was. But more than ten points stay under the strongest attack."
         ),
     },
     correct="about half as large",

@@ -81,7 +81,9 @@ class LeadPicture:
 
     def __init__(self, fig: style.Canvas, attacks: Sequence[str], runs: int) -> None:
         self.fig, self.places = fig, list(range(len(attacks)))
-        self.beside = np.array(self.places)[:, None] + np.linspace(-0.22, 0.22, runs)  # where the runs of an attack stand
+        self.beside = np.array(self.places)[:, None] + np.linspace(
+            -0.22, 0.22, runs
+        )  # where the runs of an attack stand
         self.levels, self.leads = pictures.axes(fig, 46, 36, 780, 190), pictures.axes(fig, 46, 266, 780, 134)
         pictures.percent_axis(self.levels)
         said = "under weaker and stronger attacks; each dot a network"
@@ -121,7 +123,8 @@ class LeadPicture:
             marks += [np.column_stack(dots) for dots in zip(self.beside, np.sort(runs, axis=1), strict=True)]
         low, high = sorted(float(runs[at].mean()) for runs in groups.values())
         self.gap.show(at, low, high)
-        self.labels.show(labels, [*marks, np.array([[at, low], [at, high]])])
+        grid = [(np.array([[-0.5, height], [len(self.places), height]]), 0.4) for height in range(0, 101, 25)]
+        self.labels.show(labels, [*marks, np.array([[at, low], [at, high]])], grid)
         for band in self.bands:
             band.set_x(at - 0.5)
 

@@ -142,14 +142,16 @@ class RivalPicture:
         lowest = np.floor(min(float(values.min()) for values in left.values()))
         low, high = lowest - self.BELOW, lowest + self.ABOVE
         self.ax.set_ylim(low, high)
-        self.ax.set_yticks(np.arange(lowest, high + 1, 5))
+        ticks = np.arange(5 * np.ceil(low / 5), high + 1, 5)
+        self.ax.set_yticks(ticks)
         self.here.set_x(runs - 0.5)
         for way, values in left.items():
             self.curves[way].show(range(1, RUNS + 1), values)
         points = {way: curve.points for way, curve in self.curves.items()}
-        hooks = {"margin": points["margin"][4:], "ce": points["ce"][:3], "targets": points["targets"][:2]}
+        hooks = {"margin": points["margin"][4:], "ce": points["ce"][:2], "targets": points["targets"][:2]}
         labels = [pictures.Label(WAYS[way], hook, self.curves[way].look) for way, hook in hooks.items()]
-        self.labels.show(labels, [*points.values()])
+        grid = [(np.array([[0.5, tick], [RUNS + 0.5, tick]]), 0.4) for tick in ticks]
+        self.labels.show(labels, [*points.values()], grid)
 
     def show_runs(self, tried: Rivals, digit: int, runs: int) -> None:
         """The digit after the run that names no rival, and after those that name the first so many."""
