@@ -404,28 +404,25 @@ sam, tuned, at_ = (
     {attack: lesson.lead(level, pair, attack) for attack in level["SGD"]}
     for pair in ("SAM 0.4 over SGD", "SAM over SGD, both tuned", "AT linf 0.125 over SGD")
 )
-assert 18.5 < sam["FGSM"][0] < 22.5
-assert 0.5 < sam["standard"][0] / sam["FGSM"][0] < 0.6
-assert sam["standard"][0] > 10  # as the bet says
-assert all(abs(sam[name][0] - sam["standard"][0]) < 2 for name in sam if name != "FGSM")
-for name in ("PGD-10", "PGD-40", "APGD-40"):
-    assert tuned[name][0] + 2 < tuned["standard"][0] < tuned["FGSM"][0] - 2
-    overlooked = {
-        of: (level[of][name] - level[of]["standard"]).mean() for of in lesson.PAIRS["SAM over SGD, both tuned"]
-    }
-    assert overlooked["SGD, tuned (robust)"] > overlooked["SAM, tuned (robust)"] + 2
-for one in (sam, tuned):  # what is left under the strongest attack
-    assert one["standard"][0] > 2 * one["standard"][1]
-assert at_["FGSM"][0] < at_["standard"][0] - 2
+assert (round(sam["FGSM"][0]), round(sam["standard"][0])) == (21, 12)
+assert all(abs(sam[name][0] - sam["standard"][0]) < 1.5 for name in sam if name != "FGSM")
+assert 1.8 < tuned["FGSM"][0] / tuned["standard"][0] < 2.2
+one, other_ = (level[name] for name in lesson.PAIRS["SAM over SGD, both tuned"])
+for name in ("PGD-40", "APGD-40"):
+    assert 0.28 < tuned[name][0] / tuned["standard"][0] < 0.38
+    assert (one[name] - one["standard"]).mean() > (other_[name] - other_["standard"]).mean() + 3
+for found in (sam, tuned):  # what is left under the strongest attack
+    assert found["standard"][0] > 4 * found["standard"][1]
+assert at_["FGSM"][0] < at_["standard"][0] - 3
 assert all(abs((found["PGD union"] - found["standard"]).mean()) < 1 for found in level.values())  # "nearly right"
 
 # %% [markdown]
-# **Explain.** *FGSM flatters SAM.* Of the twenty points or so that it shows, little more than half are left. With ten
-# steps or more that is over: the lead stays within two points of its last value.
+# **Explain.** *FGSM flatters SAM.* Of the 21 points that it shows, 12 are left. With ten steps or more that is over: the
+# lead stays within a point and a half of its last value.
 #
-# *"Weak attacks flatter SAM" is no law.* On the tuned pair, the cross-entropy shows too *little* of the lead, by more
-# than two points, with ten steps or forty or with APGD, because it overlooks more of SGD's weak digits than of SAM's.
-# And beside AT it is SGD that FGSM flatters.
+# *"Weak attacks flatter SAM" is no law.* On the tuned pair FGSM shows twice the lead that is left, but the
+# cross-entropy, with forty steps or with APGD, a third of it, because it overlooks more of SGD's weak digits than of
+# SAM's. And beside AT it is SGD that FGSM flatters.
 #
 # **You cannot know beforehand whom a weak attack will favour, so take a union that has little left to miss.**
 #
@@ -540,7 +537,7 @@ assert in_ball > 75 > moved > 40 > 5 > in_l2
 # - A run without a target pushes one rival; name all nine. The cross-entropy's gradient vanishes with large logits, a
 #   staircase has none, noise misleads a search. So evaluate with a union.
 # - Beyond the boundary the loss is as flat as at the digit. Flat means sure.
-# - Of the lead that FGSM shows for SAM, little more than half is real; no attack here takes that half away.
+# - Of the lead that FGSM shows for SAM, little more than half is left under the strongest attack here.
 #
 # ### Three questions
 

@@ -347,7 +347,9 @@ def test_the_protocol_names_every_part_of_every_attack():
     assert [line[:15].strip() for line in lines if line[0] != " "] == list(table["protocol"]["attacks"])
     assert max(map(len, lines)) <= 88, "a page of 1280 pixels breaks longer ones at a letter"
     said = re.sub(r",\n +", ", ", lesson.protocol(table))
-    assert "apgd margin 20 × 9 targets, square margin 300, square margin 5000" in said
+    assert "apgd dlr 20 × 9 targets, apgd margin 20 × 9 targets by a wider ball, apgd margin 10 × 9 targets" in said
+    assert "by a wider ball up to 15 runs, apgd ce 20 up to 50 runs" in said
+    assert said.endswith("square margin 300, square margin 5000")
     union = next(line for line in lines if line.startswith("PGD union"))
     assert union.endswith("pgd ce 40, pgd margin 40, pgd margin 40 × 3 targets")
 

@@ -457,7 +457,7 @@ bet_on_the_key = Question(
 )
 
 bet_on_the_lead = Question(
-    "Under FGSM, SAM (rho = 0.4) leads SGD by about 20 points. Under the strongest union that we have, its lead is …",
+    "Under FGSM, SAM (rho = 0.4) leads SGD by about 21 points. Under the strongest union that we have, its lead is …",
     {
         "about as large: both face the same attack": (
             "The same attack can be weaker on one of them. Section 1 showed it on one network of each."

@@ -26,7 +26,8 @@ def protocol(table: results.Result) -> str:
         parts = []
         for a in union:
             targets = f" × {a['targets']} targets" if a["targets"] else ""
-            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}".replace(" ", "_"))
+            how = " by a wider ball" * bool(a.get("detour")) + f" up to {a['restarts']} runs" * (a["restarts"] > 1)
+            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}{how}".replace(" ", "_"))
         lines += textwrap.wrap(", ".join(parts), 88, initial_indent=f"{name:15}", subsequent_indent=15 * " ")
     return "\n".join(lines).replace("_", " ")
 
