@@ -25,8 +25,9 @@
 # | minutes | part | whole lesson |
 # | --- | --- | --- |
 # | 0 to 25 | 1 · One perturbation, two places | 00 |
-# | 25 to 50 | 2 · The claim, and why SAM at all | 03 |
-# | 50 to 85 | 3 · Find the fake | 04 |
+# | 25 to 40 | 2 · The claim | 03 |
+# | 40 to 50 | 3 · Why SAM at all? | 03 |
+# | 50 to 85 | 4 · Find the fake, its exercise included | 04 |
 # | 85 to 90 | What you learned | |
 
 # %% [markdown] tags=["take:00"]
@@ -34,6 +35,13 @@
 
 # %% [markdown] tags=["take:03"]
 # Part 2.
+
+# %% [markdown]
+# Robust accuracies are what attacks left. The last part asks what that is worth. Three networks to judge by, trained
+# here and now (l_inf, eps = 0.125):
+
+# %%
+from samlib.course.lessons import is_it_real as lesson
 
 # %% [markdown] tags=["take:04"]
 # Part 3.

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 import samlib
 from samlib.course import results, style, widgets
 from samlib.course.lessons import is_it_real as lesson
+from samlib.course.lessons.is_it_real.exercises import REASONS
 from samlib.course.lessons.is_it_real.fakes import curve, suspects
-from samlib.course.lessons.is_it_real.five_attacks import spread
-from samlib.course.lessons.is_it_real.logit_scale import LOSSES, largest_slopes, smallest_number
+from samlib.course.lessons.is_it_real.flatness import Path, loss_and_shape
+from samlib.course.lessons.is_it_real.logit_scale import LOSSES, SMALLEST, largest_slopes
+from samlib.course.lessons.is_it_real.rivals import RUNS, rivals_of, shown_digits
 from samlib.course.lessons.is_it_real.trials import Trials, in_words
 
 ATTACKS = {
-    "FGSM": lambda net, x, y, eps, steps: samlib.fgsm(net, x, y, eps),
     "PGD ce": lambda net, x, y, eps, steps: samlib.pgd(net, x, y, eps, steps=steps),
     "PGD margin": lambda net, x, y, eps, steps: samlib.pgd(net, x, y, eps, steps=steps, loss="margin"),
-    "APGD ce": lambda net, x, y, eps, steps: samlib.apgd(net, x, y, eps, steps=steps),
     "random search": lambda net, x, y, eps, steps: samlib.square(net, x, y, eps, queries=steps),
+    "transfer": lambda net, x, y, eps, steps: samlib.fgsm(net, x, y, eps),
 }
 
 
@@ -43,16 +41,14 @@ def net(digits):
 
 
 @pytest.fixture(scope="module")
-def five(net, digits):
-    nets = {"SGD": net, "SAM": net, "AT": samlib.mlp((32,), seed=1).eval()}
-    return lesson.try_attacks(ATTACKS, nets, *digits[2:], eps=[0.0625, 0.125, 0.25], steps=[1, 10])
+def tried_rivals(net, digits):
+    return {name: lesson.try_rivals(net, *digits[2:], 0.125, steps=10) for name in ("SGD", "SAM")}
 
 
 @pytest.fixture(scope="module")
 def four(net, digits):
-    attacks = {name: ATTACKS[name] for name in ("PGD ce", "PGD margin")}
     models = lesson.four_networks(net, net)
-    return lesson.try_attacks(attacks, models, *digits[2:], eps=[0.0625, 0.125, 0.25, 0.5], steps=[1, 10, 40])
+    return lesson.try_attacks(ATTACKS, models, *digits[2:], eps=[0.0625, 0.125, 0.25, 0.5], steps=[1, 10, 40])
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +105,6 @@ def test_steps_are_counted_in_words():
     assert [in_words(1), in_words(10)] == ["1 step", "10 steps"]
 
 
-# ---- five attacks ----------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=8), st.floats(0.1, 20))
-def test_names_are_spread_apart_in_order_and_stay_around_their_values(heights, apart):
-    heights = sorted(heights)
-    moved = spread(heights, apart)
-    assert (np.diff(moved) >= apart - 1e-9).all()
-    assert moved.mean() == pytest.approx(np.mean(heights))
-    if (np.diff(heights) >= apart).all():
-        assert moved == pytest.approx(heights)
-
-
 def ends(live: widgets.Live) -> list[dict]:
     """Each control at its first and at its last value, the others where they are."""
     return [
@@ -153,23 +136,101 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+\.?\d*", text)]
 
 
+# ---- rivals ----------------------------------------------------------------------------------------------------------
+
+
+class Scores(nn.Module):
+    """Three pixels are the logits."""
+
+    def forward(self, x):
+        return x.flatten(1)
+
+
+def test_rivals_are_the_wrong_classes_the_likeliest_first():
+    x = torch.tensor([[0.2, 0.9, 0.5], [0.2, 0.1, 0.5]]).view(2, 1, 1, 3)
+    assert rivals_of(Scores(), x, torch.tensor([1, 2])).tolist() == [[2, 0], [0, 1]]
+
+
+def test_what_is_left_falls_with_every_run_and_the_first_run_is_that_of_pgd(tried_rivals, net, digits):
+    x, y = digits[2:]
+    tried = tried_rivals["SAM"]
+    assert set(tried.left) == {"margin", "ce", "targets"}
+    for left in tried.left.values():
+        assert len(left) == RUNS
+        assert (np.diff(left) <= 0).all()
+    for loss in ("margin", "ce"):
+        once = samlib.pgd(net, x, y, 0.125, steps=10, step_size=0.125 / 4, loss=loss)
+        assert tried.left[loss][0] == pytest.approx(100 * samlib.accuracy(net, once, y))
+    assert tried.left["margin"][0] == pytest.approx(100 * float((~tried.broken[:, 0]).double().mean()))
+    assert tried.left["targets"][-1] == pytest.approx(100 * float((~tried.broken[:, 1:].any(1)).double().mean()))
+    towards = samlib.pgd(
+        net, x, y, 0.125, steps=10, step_size=0.125 / 4, loss="margin", targets=rivals_of(net, x, y)[:, 3]
+    )
+    torch.testing.assert_close(tried.images[:, 4], towards)
+
+
+def test_the_digits_to_look_at_differ_and_the_overlooked_come_first(tried_rivals):
+    tried = tried_rivals["SAM"]
+    shown = shown_digits(tried)
+    assert len(set(shown)) == len(shown)
+    overlooked = int(tried.overlooked.sum())
+    assert tried.overlooked[shown[: min(5, overlooked)]].all()
+
+
 @pytest.mark.slow
-def test_the_bars_of_five_attacks_say_what_was_found(five):
-    live = lesson.five_attacks(five)
+def test_the_picture_of_the_rivals_says_what_is_left_and_which_rivals_break_the_digit(tried_rivals):
+    live = lesson.rivals(tried_rivals)
     check_pictures(live)
-    alt, _ = drawn(live, network="AT", attack="FGSM", steps=1, eps=0.25)
-    counts = [five.robust("AT", attack, 1, 0.25) for attack in ATTACKS]
-    for attack, count in zip(ATTACKS, counts, strict=True):
-        assert f"{attack} {count}" in alt
-    assert alt.startswith("AT, l_inf eps 0.25, 1 step,")
-    assert alt.endswith(f"all together {five.robust_to_all('AT', 0.25)}.")
+    tried, digit = tried_rivals["SAM"], live.controls["digit"].value
+    alt, _ = drawn(live, network="SAM", runs=9, digit=digit)
+    assert alt.startswith("SAM, 9 runs each")
+    assert f"one rival after the other {tried.left['targets'][-1]:.1f}" in alt
+    named = [int(r) for r in tried.rivals[digit][tried.broken[digit, 1:]]]
+    assert alt.endswith(f"broken by naming {', '.join(map(str, named)) or 'none of them'}.")
 
 
-def test_the_still_of_all_steps_says_what_each_attack_leaves_in_the_end(five):
-    html = lesson.over_steps(five, 0.125).data
-    for network in five.networks:
-        assert f"{network}: FGSM {five.robust(network, 'FGSM', 10, 0.125)}" in html
-        assert f"all {five.robust_to_all(network, 0.125)}" in html
+# ---- a flat place ----------------------------------------------------------------------------------------------------
+
+
+def test_loss_slope_and_curvature_are_those_of_automatic_differentiation(net, digits):
+    x, y = digits[2][:3], digits[3][:3]
+    answers, confidence, loss, slope, curvature = loss_and_shape(net, x, y)
+    for i in range(3):
+
+        def objective(pixels, label=y[i : i + 1]):
+            return nn.functional.cross_entropy(net(pixels), label)
+
+        pixels = x[i : i + 1].clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(pixels), pixels)
+        hessian = torch.autograd.functional.hessian(objective, x[i : i + 1]).view(64, 64)
+        assert loss[i] == pytest.approx(objective(x[i : i + 1]).item(), rel=1e-4)
+        assert slope[i] == pytest.approx(float(gradient.abs().sum()), rel=1e-3)
+        assert curvature[i] == pytest.approx(float(torch.linalg.eigvalsh(hessian)[-1]), rel=1e-2, abs=1e-6)
+    with torch.no_grad():
+        p = net(x).softmax(1)
+    torch.testing.assert_close(confidence, p.amax(1))
+    assert answers.tolist() == p.argmax(1).tolist()
+
+
+def test_the_curvature_does_not_know_the_label(net, digits):
+    x, y = digits[2], digits[3]
+    torch.testing.assert_close(loss_and_shape(net, x, y)[4], loss_and_shape(net, x, (y + 1) % 10)[4])
+
+
+def test_a_path_leads_from_the_digit_through_the_attacked_image_and_on(net, digits):
+    x, y = digits[2:]
+    x_adv = samlib.pgd(net, x, y, 0.125, steps=10)
+    path = lesson.follow(net, x, x_adv, y)
+    broken = (net(x).argmax(1) == y) & (net(x_adv).argmax(1) != y)
+    assert path.labels.tolist() == y[broken].tolist()
+    torch.testing.assert_close(path.images[lesson.FURTHER.index(0)], x[broken])
+    torch.testing.assert_close(path.images[lesson.FURTHER.index(1)], x_adv[broken])
+    assert 0 <= path.images.min() <= path.images.max() <= 1
+    assert (path.answers[0] == path.labels).all()
+    assert path.median("loss").shape == (len(lesson.FURTHER),)
+    html = lesson.along_the_attack({"SGD": path, "SAM": path}, 0.125).data
+    assert f"SGD {path.median('curvature')[0]:.2g} at 0" in html
+    assert isinstance(path, Path)
 
 
 # ---- the logits' scale -----------------------------------------------------------------------------------------------
@@ -182,15 +243,14 @@ def test_the_largest_slope_of_the_margin_of_a_linear_network_is_a_difference_of_
     torch.testing.assert_close(slopes, (net[1].weight[0] - net[1].weight[1]).abs().max().expand(5))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_below_the_smallest_number_there_is_only_zero(dtype):
-    smallest = torch.tensor(smallest_number(dtype), dtype=dtype)
+def test_below_the_smallest_number_there_is_only_zero():
+    smallest = torch.tensor(SMALLEST)
     assert smallest > 0
     assert smallest / 2 == 0
 
 
 def test_leads_and_slopes_of_the_margin_grow_with_the_factor_and_those_of_the_dlr_stay(scaled):
-    at = {(loss, scale): scaled[scale, loss, 64] for loss in LOSSES for scale in (1, 10)}
+    at = {(loss, scale): scaled[scale, loss] for loss in LOSSES for scale in (1, 10)}
     for loss in LOSSES:
         assert at[loss, 10].leads == pytest.approx(10 * at[loss, 1].leads, rel=1e-4)
     assert at["margin", 10].slopes == pytest.approx(10 * at["margin", 1].slopes, rel=1e-4)
@@ -199,35 +259,30 @@ def test_leads_and_slopes_of_the_margin_grow_with_the_factor_and_those_of_the_dl
 
 def test_in_float32_the_gradient_of_the_cross_entropy_is_zero_where_the_lead_is_too_large_for_it(scaled):
     for scale in lesson.SCALES:
-        run = scaled[scale, "ce", 32]
+        run = scaled[scale, "ce"]
         assert (run.slopes[run.leads > 115] == 0).all()
         assert (run.slopes[(run.leads > 0) & (run.leads < 85)] > 0).all()
         assert run.zero == (run.slopes == 0).sum()
-    assert scaled[30, "ce", 32].zero > 10 > scaled[30, "ce", 64].zero == 0
+    assert scaled[30, "ce"].zero > 10 > scaled[2, "ce"].zero == 0
 
 
 def test_the_factor_hides_digits_from_the_cross_entropy_alone(scaled, net, digits):
     x, y = digits[2:]
     for loss in ("margin", "dlr"):
-        assert abs(scaled[30, loss, 32].robust - scaled[1, loss, 32].robust) <= 5
-    assert scaled[30, "ce", 32].robust > scaled[1, "ce", 32].robust + 20
+        assert abs(scaled[30, loss].robust - scaled[1, loss].robust) <= 5
+    assert scaled[30, "ce"].robust > scaled[1, "ce"].robust + 20
     by_hand = samlib.pgd(net, x, y, 0.125, steps=40, step_size=0.125 / 4)
-    assert scaled[1, "ce", 32].robust == 100 * samlib.accuracy(net, by_hand, y)
-
-
-def test_attacking_scaled_logits_leaves_the_network_in_its_type(net):
-    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
+    assert scaled[1, "ce"].robust == 100 * samlib.accuracy(net, by_hand, y)
 
 
 @pytest.mark.slow
 def test_the_picture_of_the_scale_says_what_pgd_leaves_and_how_many_gradients_are_zero(scaled):
     live = lesson.logit_scale(scaled)
     check_pictures(live)
-    alt, _ = drawn(live, scale=30, loss="ce", bits=32)
-    run = scaled[30, "ce", 32]
+    alt, _ = drawn(live, scale=30, loss="ce")
+    run = scaled[30, "ce"]
     assert f"cross-entropy {run.robust:.0f}" in alt
     assert alt.endswith(f"has {run.zero} gradients of exactly 0.")
-    assert lesson.three_scales(scaled).data.count("<img") == 3
 
 
 # ---- four networks ---------------------------------------------------------------------------------------------------
@@ -247,7 +302,6 @@ def test_the_picture_of_the_claims_says_what_is_robust(four):
     alt, _ = drawn(live, attack="PGD margin", steps=40, eps=0.5)
     assert alt.startswith("PGD margin, 40 steps, l_inf eps 0.5.")
     assert numbers(alt)[-4:] == [four.robust(name, "PGD margin", 40, 0.5) for name in "ABCD"]
-    assert f"D {four.robust('D', 'PGD ce', 40, 0.125)}" in lesson.over_eps(four, 40, 0.125).data
 
 
 def test_no_suspect_is_drawn_in_the_look_of_what_it_is():
@@ -260,21 +314,24 @@ def test_no_suspect_is_drawn_in_the_look_of_what_it_is():
 def test_the_verdicts_have_a_row_for_each_check_and_a_column_for_each_network(net, digits):
     x, y = digits[2:]
     reports = {name: samlib.diagnose(net, x, y, 0.125) for name in "AB"}
-    head, _, *rows = lesson.verdicts(reports).data.split("\n")
-    assert head == "| check | A | B |"
-    checks = reports["A"].checks
-    marks = {"ok": "·", "suspicious": "**✘**", "not checked": "?"}
-    assert rows == [f"| {check.name} | {marks[check.verdict]} | {marks[check.verdict]} |" for check in checks]
+    found = lesson.verdicts(reports).data
+    assert found.startswith("<details><summary>"), "folded, since it gives the exercise away"
+    rows = re.findall(r"<tr>(.*?)</tr>", found)
+    assert rows[0] == "<td>check</td><td>A</td><td>B</td>"
+    marks = {"ok": "·", "suspicious": "<b>✘</b>", "not checked": "?"}
+    for row, check in zip(rows[1:], reports["A"].checks, strict=True):
+        assert row == f"<td>{check.name}</td>" + 2 * f"<td>{marks[check.verdict]}</td>"
 
 
 # ---- leads -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_lead_is_the_difference_of_means_with_two_standard_errors_of_it():
-    level = {"SGD": {"PGD": np.array([1.0, 3.0])}, "SAM 0.4": {"PGD": np.array([10.0, 10.0, 13.0])}}
-    gain, error = lesson.lead(level, "SAM 0.4 over SGD", "PGD")
-    assert gain == pytest.approx(9)
-    assert error == pytest.approx(2 * math.sqrt(2 / 2 + 3 / 3))
+def test_a_lead_is_the_mean_difference_of_the_seeds_with_its_interval():
+    level = {"SGD": {"PGD": np.array([1.0, 3.0, 2.0])}, "SAM 0.4": {"PGD": np.array([10.0, 12.0, 14.0])}}
+    assert lesson.differences(level, "SAM 0.4 over SGD", "PGD").tolist() == [9, 9, 12]
+    gain, half = lesson.lead(level, "SAM 0.4 over SGD", "PGD")
+    assert gain == pytest.approx(10)
+    assert half == pytest.approx(4.302653 * 1.0, rel=1e-5)  # t of 2 degrees of freedom times s / √3
 
 
 def test_attacks_stand_in_the_order_of_what_they_leave(level):
@@ -290,7 +347,9 @@ def test_the_protocol_names_every_part_of_every_attack():
     assert [line[:15].strip() for line in lines if line[0] != " "] == list(table["protocol"]["attacks"])
     assert max(map(len, lines)) <= 88, "a page of 1280 pixels breaks longer ones at a letter"
     said = re.sub(r",\n +", ", ", lesson.protocol(table))
-    assert "apgd margin 20 × 9 targets, square margin 300, square margin 5000" in said
+    assert "apgd dlr 20 × 9 targets, apgd margin 20 × 9 targets by a wider ball, apgd margin 10 × 9 targets" in said
+    assert "by a wider ball up to 15 runs, apgd ce 20 up to 50 runs" in said
+    assert said.endswith("square margin 300, square margin 5000")
     union = next(line for line in lines if line.startswith("PGD union"))
     assert union.endswith("pgd ce 40, pgd margin 40, pgd margin 40 × 3 targets")
 
@@ -305,7 +364,6 @@ def test_the_picture_of_the_leads_says_both_means_and_the_lead(level):
         assert f"{one} {level[one]['standard'].mean():.1f} %" in alt
         assert f"{other} {level[other]['standard'].mean():.1f} %" in alt
         assert alt.endswith(f"lead {gain:.1f} ± {error:.1f} points.")
-    assert lesson.two_leads(level).data.count("<img") == 2
 
 
 # ---- the report ------------------------------------------------------------------------------------------------------
@@ -314,7 +372,7 @@ def test_the_picture_of_the_leads_says_both_means_and_the_lead(level):
 class Counts:
     """Trials in which every count is written down."""
 
-    attacks = tuple(ATTACKS)
+    attacks, networks = tuple(ATTACKS), tuple("ABCD")
 
     def __init__(self, **found: int) -> None:
         self.found = found
@@ -325,12 +383,12 @@ class Counts:
 
 
 def test_the_report_is_made_of_the_lessons_figures():
-    five, fakes = Counts(SGD_125=30, AT_125=70), Counts(A_125=10, D_125=85, D_250=80, D_500=60)
-    lines = lesson.report(five, fakes, (20.2, 1.9)).split("\n")
-    assert len(lines) == 6 + len(lesson.REASONS)
-    assert lines[0].endswith("86 of 100 digits are robust at eps 0.125, 81 at 0.25, 61 at 0.5.")
-    assert "73 of 100" in lines[1]
-    assert lines[1].endswith("400 queries: 74.")
-    assert "leaves 12 of 100, random search 14" in lines[2]
-    assert lines[3].endswith("Five attacks leave 30, 31, 32, 33, 34 of 100. We report 32, their mean.")
+    tested = Counts(A_125=10, B_125=70, C_125=30, D_125=85, D_250=80, D_500=60)
+    lines = lesson.report(tested, (20.2, 1.9)).split("\n")
+    assert len(lines) == 6 + len(REASONS)
+    assert lines[0].endswith("85 of 100 digits are robust at eps 0.125, 80 at 0.25, 60 at 0.5.")
+    assert "70 of 100" in lines[1]
+    assert lines[1].endswith("400 queries: 72.")
+    assert "leaves 11 of 100, random search 12" in lines[2]
+    assert lines[3].endswith("Four attacks leave 30, 31, 32, 33 of 100. We report 32, their mean.")
     assert "SAM leads by 20 ± 2 points" in lines[4]

@@ -2,59 +2,59 @@
 
 from samlib.course.lessons.is_it_real.exercises import (
     CLAIMS,
-    REASONS,
+    bet_on_the_flatness,
     bet_on_the_key,
     bet_on_the_lead,
+    bet_on_the_rivals,
     bet_on_the_scale,
-    bet_on_the_search,
     disguise,
     find_the_fake,
     four_networks,
-    liar,
     loss,
     recall_bars,
     recall_fails,
     recall_masking,
     referee,
 )
-from samlib.course.lessons.is_it_real.fakes import claims, over_eps, verdicts
-from samlib.course.lessons.is_it_real.five_attacks import five_attacks, over_steps
-from samlib.course.lessons.is_it_real.leads import PAIRS, by_strength, lead, leads, protocol, two_leads
-from samlib.course.lessons.is_it_real.logit_scale import SCALES, attack_scaled, logit_scale, three_scales
+from samlib.course.lessons.is_it_real.fakes import claims, verdicts
+from samlib.course.lessons.is_it_real.flatness import FURTHER, along_the_attack, follow
+from samlib.course.lessons.is_it_real.leads import PAIRS, by_strength, differences, lead, leads, protocol
+from samlib.course.lessons.is_it_real.logit_scale import SCALES, attack_scaled, logit_scale
 from samlib.course.lessons.is_it_real.report import report
+from samlib.course.lessons.is_it_real.rivals import rivals, try_rivals
 from samlib.course.lessons.is_it_real.trials import try_attacks
 
 __all__ = [
     "CLAIMS",
+    "FURTHER",
     "PAIRS",
-    "REASONS",
     "SCALES",
+    "along_the_attack",
     "attack_scaled",
+    "bet_on_the_flatness",
     "bet_on_the_key",
     "bet_on_the_lead",
+    "bet_on_the_rivals",
     "bet_on_the_scale",
-    "bet_on_the_search",
     "by_strength",
     "claims",
+    "differences",
     "disguise",
     "find_the_fake",
-    "five_attacks",
+    "follow",
     "four_networks",
     "lead",
     "leads",
-    "liar",
     "logit_scale",
     "loss",
-    "over_eps",
-    "over_steps",
     "protocol",
     "recall_bars",
     "recall_fails",
     "recall_masking",
     "referee",
     "report",
-    "three_scales",
+    "rivals",
     "try_attacks",
-    "two_leads",
+    "try_rivals",
     "verdicts",
 ]

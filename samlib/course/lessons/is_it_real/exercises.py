@@ -131,7 +131,7 @@ loss = Exercise(
     "About as many digits fall whether the logits are multiplied by 1, 30 or 10,000, or all lowered below 0. None of "
     "it changes an answer, so it must change no evaluation.",
     [
-        "What tells you that the network is about to err, whatever the scale? Which of two logits is the larger.",
+        "What tells you, whatever the scale, that the network is about to be wrong? Which of two logits is the larger.",
         "The best wrong logit minus the right one. Its gradient never passes through a softmax.",
         "logits.gather(1, y[:, None]).squeeze(1) is the right logit; logits.scatter(1, y[:, None], "
         "-torch.inf).amax(1) the best of the others.",
@@ -279,23 +279,6 @@ def _judge_one(name: str, answer: Any, model: nn.Module, x: Tensor, y: Tensor) -
 # ---- a fake that passes a check --------------------------------------------------------------------------------------
 
 
-class Decoy(nn.Module):
-    """The answers of one network with the gradients of another: a liar to try the checks on."""
-
-    def __init__(self, net: nn.Module, decoy: nn.Module) -> None:
-        super().__init__()
-        self.net, self.decoy = net, decoy
-
-    def forward(self, x: Tensor) -> Tensor:
-        shown = self.decoy(x)
-        return self.net(x.detach()).detach() + shown - shown.detach()
-
-
-def liar(net: nn.Module, seed: int = 0) -> nn.Module:
-    """`net` with the gradients of an untrained network in place of its own."""
-    return Decoy(net, mlp(seed=seed)).eval()
-
-
 def _judge_disguise(disguise: Callable[[nn.Module], Any]) -> str | None:
     if not callable(disguise):
         return f"It must be a function of a network, and yours is a {type(disguise).__name__}."
@@ -379,7 +362,7 @@ _WHY = {
         "honest line, if no proof."
     ),
     3: "Compare the two attacks. Which one knows more, and which one breaks more?",
-    4: "Somebody attacks. Would they use the five attacks in turn, or whichever works on the image at hand?",
+    4: "Somebody attacks. Would they use the four attacks in turn, or whichever works on the image at hand?",
     5: "What did the ten runs have in common? The attack, the data, the network.",
     6: "The attack had a norm and a radius. Does the sentence keep to them?",
 }
@@ -399,7 +382,7 @@ def _judge_referee(answer: Mapping[int, Any]) -> str | None:
     if wrong:
         line = wrong[0]
         return (
-            f"{6 - len(wrong)} of 6 lines are judged rightly. Look again at line {line}, which you call "
+            f"{6 - len(wrong)} of 6 lines are judged rightly. Read line {line} once more, which you call "
             f"{answer[line]!r}: {_WHY[line]}"
         )
     return None
@@ -421,19 +404,28 @@ referee = Exercise(
 
 # ---- the predictions -------------------------------------------------------------------------------------------------
 
-bet_on_the_search = Question(
-    "The SGD network, l_inf eps = 0.125, where PGD leaves about a third of the digits. The random search sees no "
-    "gradient, only the network's scores, 400 times per digit. How many of 100 digits does it leave?",
+bet_on_the_rivals = Question(
+    "PGD on the margin loss names no target: at each step it pushes whichever wrong class is ahead. On the SAM "
+    "network, one run leaves about 45 % of the digits. You may spend eight more runs. What breaks the most?",
     {
-        "nearly all: in 64 dimensions, random changes do nothing": (
-            "A <i>single</i> random change does next to nothing. The search keeps what helps and builds on it."
+        "eight more random starts": (
+            "They break a few more. But most of them push the same class again, and end at the same place."
         ),
-        "about two thirds": "It does better than that: each query that helps is kept, and they add up.",
-        "about as many as PGD": (
-            "Within a few digits. Keeping what helps, 400 times, is a slow way uphill, but it is one."
-        ),
+        "a run towards each wrong class": "Each digit then has nine attempts that differ in where they go.",
+        "nothing does: the rest is robust": "Another eight in a hundred fall, to runs that go to another class.",
     },
-    correct="about as many as PGD",
+    correct="a run towards each wrong class",
+)
+
+bet_on_the_flatness = Question(
+    "Walk from a digit to its adversarial image, and as far again in the same direction. Where is the loss least "
+    "curved?",
+    {
+        "at the digit only: training has made it flat there": "It is flat there. But it is not the only such place.",
+        "at both ends": "At the digit the network is sure and right, at the far end sure and wrong. Both are flat.",
+        "at the adversarial image": "Just past the boundary the network is unsure, and the loss bends most near there.",
+    },
+    correct="at both ends",
 )
 
 bet_on_the_scale = Question(
@@ -465,16 +457,16 @@ bet_on_the_key = Question(
 )
 
 bet_on_the_lead = Question(
-    "Under FGSM, SAM (rho = 0.4) leads SGD by about 20 points. Under the strongest union that we have, its lead is …",
+    "Under FGSM, SAM (rho = 0.4) leads SGD by about 21 points. Under the strongest union that we have, its lead is …",
     {
         "about as large: both face the same attack": (
             "The same attack can be weaker on one of them. Section 1 showed it on one network of each."
         ),
         "about half as large": (
-            "Nearly half of what FGSM shows belongs to FGSM. The rest stays, however strong the attack."
+            "Nearly half of what FGSM shows belongs to FGSM. The rest stays under the strongest attack."
         ),
         "gone: it was the weak attack all along": (
-            "A good part of it was. But about eleven points stay, however strong the attack."
+            "A good part of it was. But more than ten points stay under the strongest attack."
         ),
     },
     correct="about half as large",

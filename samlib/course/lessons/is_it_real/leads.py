@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from IPython.display import HTML
 from matplotlib.collections import LineCollection
 
 from samlib.course import pictures, results, style, widgets
@@ -27,7 +26,8 @@ def protocol(table: results.Result) -> str:
         parts = []
         for a in union:
             targets = f" × {a['targets']} targets" if a["targets"] else ""
-            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}".replace(" ", "_"))
+            how = " by a wider ball" * bool(a.get("detour")) + f" up to {a['restarts']} runs" * (a["restarts"] > 1)
+            parts.append(f"{a['kind']} {a['loss']} {a['steps'] or a['queries']}{targets}{how}".replace(" ", "_"))
         lines += textwrap.wrap(", ".join(parts), 88, initial_indent=f"{name:15}", subsequent_indent=15 * " ")
     return "\n".join(lines).replace("_", " ")
 
@@ -44,61 +44,52 @@ def by_strength(table: results.Result) -> Levels:
     return {setting: {attack: runs[attack] for attack in attacks} for setting, runs in level.items()}
 
 
-def lead(level: Levels, pair: str, attack: str) -> tuple[float, float]:
-    """How far the second setting of a pair is above the first under an attack, and two standard errors, in points."""
+def differences(level: Levels, pair: str, attack: str) -> np.ndarray:
+    """How far the second setting of a pair is above the first under an attack, seed by seed, in points, (runs,)."""
     one, other = (level[setting][attack] for setting in PAIRS[pair])
-    error = (one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other)) ** 0.5
-    return float(other.mean() - one.mean()), float(2 * error)
+    return other - one
+
+
+def lead(level: Levels, pair: str, attack: str) -> tuple[float, float]:
+    """The mean of the differences, and the half width of its 95 % interval, in points."""
+    return results.interval(differences(level, pair, attack).tolist())
 
 
 def leads(level: Levels) -> widgets.Live:
     """Two methods under attacks of growing strength, and the lead of the one over the other."""
     attacks = list(level["SGD"])
+    with style.look():
+        picture = LeadPicture(style.figure(4.5), attacks, len(level["SGD"][attacks[0]]))
+
+    def draw(pair: str, attack: str) -> str:
+        at, (one, other) = attacks.index(attack), PAIRS[pair]
+        picture.show_levels({name: np.array(list(level[name].values())) for name in (one, other)}, at)
+        gain, half = lead(level, pair, attack)
+        gains = np.array([differences(level, pair, name) for name in attacks])
+        picture.show_leads(gains, [lead(level, pair, name) for name in attacks], at, pair, style.of(other))
+        means = ", ".join(f"{name} {level[name][attack].mean():.1f} %" for name in (one, other))
+        return f"{attack}: {means}; lead {gain:.1f} ± {half:.1f} points."
+
     controls = {
         "pair": widgets.dropdown("pair of methods", list(PAIRS), "SAM 0.4 over SGD"),
         "attack": widgets.choice_slider("attack, weak to strong", attacks, attacks[0]),
     }
-    return widgets.live(*_scene(level), controls)
-
-
-def two_leads(level: Levels) -> HTML:
-    """SAM's lead over SGD under the strongest attack, as usual and tuned, as still figures."""
-    fig, draw = _scene(level)
-    stills = []
-    for pair in list(PAIRS)[:2]:
-        with style.look():
-            alt = draw(pair, "standard")
-        stills.append(widgets.still(fig, alt).data)
-    return HTML("".join(stills))
-
-
-def _scene(level: Levels) -> tuple[style.Canvas, Callable[..., str]]:
-    """The picture, and what draws it at given values."""
-    attacks = list(level["SGD"])
-    with style.look():
-        picture = LeadPicture(style.figure(4.6), attacks)
-
-    def draw(pair: str, attack: str) -> str:
-        at, found = attacks.index(attack), np.array([lead(level, pair, a) for a in attacks])
-        one, other = PAIRS[pair]
-        picture.show_levels({name: np.array(list(level[name].values())).T for name in (one, other)}, at)
-        picture.show_leads(found[:, 0], found[:, 1], at, pair, style.of(other))
-        means = ", ".join(f"{name} {level[name][attack].mean():.1f} %" for name in (one, other))
-        return f"{attack}: {means}; lead {found[at, 0]:.1f} ± {found[at, 1]:.1f} points."
-
-    return picture.fig, draw
+    return widgets.live(picture.fig, draw, controls)
 
 
 class LeadPicture:
-    """Every run of two methods under each attack, and below it the lead of the one over the other."""
+    """Every run of two methods under each attack, and below it the lead of the one over the other, seed by seed."""
 
-    def __init__(self, fig: style.Canvas, attacks: Sequence[str]) -> None:
+    def __init__(self, fig: style.Canvas, attacks: Sequence[str], runs: int) -> None:
         self.fig, self.places = fig, list(range(len(attacks)))
-        self.levels, self.leads = pictures.axes(fig, 46, 36, 780, 210), pictures.axes(fig, 46, 286, 780, 124)
+        self.beside = np.array(self.places)[:, None] + np.linspace(
+            -0.22, 0.22, runs
+        )  # where the runs of an attack stand
+        self.levels, self.leads = pictures.axes(fig, 46, 36, 780, 190), pictures.axes(fig, 46, 266, 780, 134)
         pictures.percent_axis(self.levels)
-        said = "under weaker and stronger attacks; each thin line is a run"
+        said = "under weaker and stronger attacks; each dot a network"
         pictures.Heading(fig, style.MARGIN, 22, "Robust digits (%)", said, axis=self.levels.yaxis)
-        self.heading = pictures.Heading(fig, style.MARGIN, 274, axis=self.leads.yaxis)
+        self.heading = pictures.Heading(fig, style.MARGIN, 254, axis=self.leads.yaxis)
         for ax in (self.levels, self.leads):
             ax.set(xlim=(-0.5, len(attacks) - 0.5), xticks=[])
             ax.spines["bottom"].set_visible(False)
@@ -107,41 +98,53 @@ class LeadPicture:
         self.leads.grid(axis="y")
         self.leads.axhline(0, color=style.INK, linewidth=1)
         looks = (style.SGD, style.SAM, style.NOISE, style.AT)
-        self.curves = {look.color: pictures.RunCurve(self.levels, look) for look in looks}
+        self.curves = {look.color: pictures.RunCurve(self.levels, look, marks=False) for look in looks}
+        self.dots = {look.color: self.levels.plot([], [], **look.marks(markersize=3, alpha=0.5))[0] for look in looks}
         self.labels = pictures.Labels(self.levels)
         self.gap = pictures.Gap(self.levels)
         self.bands = [pictures.shaded_place(ax) for ax in (self.levels, self.leads)]
         self.bars = LineCollection([], linewidths=2.2)
         self.leads.add_collection(self.bars)
-        (self.dots,) = self.leads.plot([], [], linestyle="none", markersize=3.5)
-        self.note = self.leads.annotate("", (0, 0), (0, 4), textcoords="offset points", ha="center", fontweight="bold")
+        (self.means,) = self.leads.plot([], [], linestyle="none", marker="_", markersize=14, markeredgewidth=2.2)
+        (self.seeds,) = self.leads.plot([], [], linestyle="none", markersize=3, alpha=0.5)
+        self.note = self.leads.annotate("", (0, 0), (0, 5), textcoords="offset points", ha="center", fontweight="bold")
 
     def show_levels(self, groups: Mapping[str, np.ndarray], at: int) -> None:
-        """{method: runs (n, attacks) in percent}, the gap between two of them marked at one attack."""
-        for curve in self.curves.values():
+        """{method: its runs (attacks, n) in percent}, the gap between the two marked at one attack."""
+        for color, curve in self.curves.items():
             curve.hide()
-        labels = []
+            self.dots[color].set_data([], [])
+        labels, marks = [], []
         for name, runs in groups.items():
             look = style.of(name)
-            self.curves[look.color].show(self.places, runs)
-            labels.append(pictures.Label(name, np.delete(self.curves[look.color].points, at, axis=0), look))
-        means = [runs.mean(0) for runs in groups.values()]
-        low, high = sorted(float(mean[at]) for mean in means)
+            self.curves[look.color].show(self.places, runs.mean(1))
+            self.dots[look.color].set_data(self.beside.ravel(), np.sort(runs, axis=1).ravel())
+            labels.append(pictures.Label(name, self.curves[look.color].points[1:-1], look))
+            marks.append(self.curves[look.color].points)
+            marks += [np.column_stack(dots) for dots in zip(self.beside, np.sort(runs, axis=1), strict=True)]
+        low, high = sorted(float(runs[at].mean()) for runs in groups.values())
         self.gap.show(at, low, high)
-        lines = [np.column_stack([self.places, run]) for runs in groups.values() for run in (runs.min(0), runs.max(0))]
-        self.labels.show(labels, [*lines, np.array([[at, low], [at, high]])])
+        grid = [(np.array([[-0.5, height], [len(self.places), height]]), 0.4) for height in range(0, 101, 25)]
+        self.labels.show(labels, [*marks, np.array([[at, low], [at, high]])], grid)
         for band in self.bands:
             band.set_x(at - 0.5)
 
-    def show_leads(self, lead: np.ndarray, error: np.ndarray, at: int, title: str, look: style.Look) -> None:
-        """The lead under each attack with its interval, (attacks,), in points."""
-        self.heading.show(f"Lead of {title} (points)", "± two standard errors")
-        ends = np.stack([lead - error, lead + error], axis=1)
-        self.bars.set_segments([np.column_stack([[i, i], pair]) for i, pair in zip(self.places, ends, strict=True)])
-        self.bars.set_color(look.color)
-        self.dots.set_data(self.places, lead)
-        self.dots.set(color=look.color, marker=look.marker)
-        self.leads.set_ylim(min(0, float(ends.min()) - 1), 1.25 * float(ends.max()))
-        self.note.xy = (at, lead[at] + error[at])
-        self.note.set_text(f"+{lead[at]:.1f} ± {error[at]:.1f}")
+    def show_leads(
+        self, gains: np.ndarray, leads: Sequence[tuple[float, float]], at: int, title: str, look: style.Look
+    ) -> None:
+        """The lead under each attack seed by seed, (attacks, n), and its mean with half its interval, in points."""
+        self.heading.show(f"Lead of {title} (points)", "each dot a seed; mean and 95 % interval")
+        mean, half = np.array(leads).T
+        ends = np.stack([mean - half, mean + half], axis=1)
+        x = np.array(self.places) - 0.36  # beside the dots
+        self.bars.set_segments([np.column_stack([[left] * 2, pair]) for left, pair in zip(x, ends, strict=True)])
+        self.means.set_data(x, mean)
+        self.seeds.set_data(self.beside.ravel(), np.sort(gains, axis=1).ravel())
+        for artist in (self.bars, self.means, self.seeds):
+            artist.set_color(look.color)
+        self.seeds.set_marker(look.marker)
+        top = float(gains.max())
+        self.leads.set_ylim(min(0.0, 1.1 * float(gains.min())), 1.35 * top)
+        self.note.xy = (at, float(gains[at].max()))
+        self.note.set_text(f"+{mean[at]:.1f} ± {half[at]:.1f}")
         self.note.set_color(look.dark)

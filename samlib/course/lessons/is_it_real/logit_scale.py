@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from IPython.display import HTML
 from matplotlib.ticker import NullLocator
 from torch import Tensor, nn
 
@@ -21,7 +19,7 @@ from samlib.masking import scale_logits
 
 SCALES = (1, 2, 3, 5, 10, 15, 20, 30)
 LOSSES = {"ce": "cross-entropy", "margin": "margin", "dlr": "DLR"}
-TYPES = {32: torch.float32, 64: torch.float64}
+SMALLEST = torch.finfo(torch.float32).smallest_normal * torch.finfo(torch.float32).eps  # above 0, in float32
 
 
 @dataclass(frozen=True)
@@ -44,21 +42,20 @@ class Scaled:
         return int((self.slopes == 0).sum())
 
 
-ScaledRuns = Mapping[tuple[int, str, int], Scaled]  # {(factor, loss, bits): ...}
+ScaledRuns = Mapping[tuple[int, str], Scaled]  # {(factor, loss): ...}
 
 
 def attack_scaled(net: nn.Module, x: Tensor, y: Tensor, eps: float) -> ScaledRuns:
-    """Forty steps of PGD of eps / 4 on each loss, at each factor, with numbers of 32 and of 64 bits."""
+    """Forty steps of PGD of eps / 4 on each loss, at each factor."""
     runs = {}
-    for bits, dtype in TYPES.items():
-        for scale in SCALES:
-            model, pixels = copy.deepcopy(scale_logits(net, scale)).to(dtype), x.to(dtype)
-            with torch.no_grad():
-                leads = -make_loss("margin")(model(pixels), y).double().numpy()
-            for loss in LOSSES:
-                x_adv = pgd(model, pixels, y, eps, steps=40, step_size=eps / 4, loss=loss)
-                slopes = largest_slopes(model, loss, pixels, y).double().numpy()
-                runs[scale, loss, bits] = Scaled(100 * accuracy(model, x_adv, y), slopes, leads)
+    for scale in SCALES:
+        model = scale_logits(net, scale)
+        with torch.no_grad():
+            leads = -make_loss("margin")(model(x), y).double().numpy()
+        for loss in LOSSES:
+            x_adv = pgd(model, x, y, eps, steps=40, step_size=eps / 4, loss=loss)
+            slopes = largest_slopes(model, loss, x, y).double().numpy()
+            runs[scale, loss] = Scaled(100 * accuracy(model, x_adv, y), slopes, leads)
     return runs
 
 
@@ -71,70 +68,46 @@ def largest_slopes(model: nn.Module, loss: str, x: Tensor, y: Tensor) -> Tensor:
 
 def logit_scale(runs: ScaledRuns) -> widgets.Live:
     """What PGD leaves on three losses over the factor, and the gradients at one of them."""
-    controls = {
-        "scale": widgets.choice_slider("scale: factor on the logits", SCALES, 1),
-        "loss": widgets.toggle("loss on the right", [(text, name) for name, text in LOSSES.items()], "ce"),
-        "bits": widgets.toggle("numbers", [("float32", 32), ("float64", 64)], 32),
-    }
-    return widgets.live(*_scene(runs), controls)
-
-
-def three_scales(runs: ScaledRuns) -> HTML:
-    """The cross-entropy at factor 10, the same at 30 in float64, and the margin at 30, as still figures."""
-    fig, draw = _scene(runs)
-    stills = []
-    for settings in ((10, "ce", 32), (30, "ce", 64), (30, "margin", 32)):
-        with style.look():
-            alt = draw(*settings)
-        stills.append(widgets.still(fig, alt).data)
-    return HTML("".join(stills))
-
-
-def _scene(runs: ScaledRuns) -> tuple[style.Canvas, Callable[..., str]]:
-    """The picture, and what draws it at given values."""
     with style.look():
-        picture = ScalePicture(style.figure(3.9), max(run.leads.max() for run in runs.values()))
+        picture = ScalePicture(style.figure(3.7), max(run.leads.max() for run in runs.values()))
 
-    def draw(scale: int, loss: str, bits: int) -> str:
-        curves = {name: [runs[s, name, bits].robust for s in SCALES] for name in LOSSES}
-        picture.show_curves(curves, scale)
-        here = runs[scale, loss, bits]
+    def draw(scale: int, loss: str) -> str:
+        picture.show_curves({name: [runs[s, name].robust for s in SCALES] for name in LOSSES}, scale)
+        here = runs[scale, loss]
         right = here.leads > 0  # the few digits that are misclassified from the start have no lead
-        picture.show_gradients(loss, here.leads[right], here.slopes[right], smallest_number(TYPES[bits]), here.zero)
-        left = ", ".join(f"{LOSSES[name]} {runs[scale, name, bits].robust:.0f}" for name in LOSSES)
+        picture.show_gradients(loss, here.leads[right], here.slopes[right], here.zero)
+        left = ", ".join(f"{LOSSES[name]} {runs[scale, name].robust:.0f}" for name in LOSSES)
         return (
-            f"Logits times {scale}, float{bits}. Robust digits of 100: {left}. "
+            f"Logits times {scale}. Robust digits of 100: {left}. "
             f"The {LOSSES[loss]} has {here.zero} gradients of exactly 0."
         )
 
-    return picture.fig, draw
+    controls = {
+        "scale": widgets.choice_slider("scale: factor on the logits", SCALES, 1),
+        "loss": widgets.toggle("loss on the right", [(text, name) for name, text in LOSSES.items()], "ce"),
+    }
+    return widgets.live(picture.fig, draw, controls)
 
 
-def smallest_number(dtype: torch.dtype) -> float:
-    """The smallest number above zero of a type: below its normal numbers there are some with fewer digits."""
-    return torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
-
-
-# Factors at which a curve may carry its name: two of the three lie on each other.
+# Points at which a curve may carry its name: two of the three lie on each other.
 _NAMED_AT = {"ce": slice(5, None), "margin": slice(0, 2), "dlr": slice(3, 5)}
 
 
 class ScalePicture:
     """Robust digits over the factor, a curve for each loss; beside it the gradient of one loss at every digit."""
 
-    LOW, HIGH, ZERO = 1e-262, 1e12, 1e-249
+    LOW, HIGH, ZERO = 1e-59, 1e5, 1e-55  # of the axis, and where what is exactly 0 stands
 
     def __init__(self, fig: style.Canvas, largest_lead: float) -> None:
         self.fig = fig
         self.looks = {"ce": style.AT, "margin": style.OTHER, "dlr": style.NOISE}
         self._curves()
         self._gradients(float(largest_lead))
-        self.moving = [self.here, self.cloud, self.zeros, self.floor, self.floor_name]
-        self.moving += [*self.left.artists, *self.right.artists]
+        self.moving = [self.here, self.cloud, self.zeros, *self.left.artists, *self.right.artists]
         self.moving += [artist for curve in self.curves.values() for artist in curve.artists]
 
     def _curves(self) -> None:
-        ax = pictures.axes(self.fig, 46, 40, 344, 292)
+        ax = pictures.axes(self.fig, 46, 40, 344, 272)
         pictures.percent_axis(ax)
         self.left = pictures.Heading(self.fig, style.MARGIN, 22, axis=ax.yaxis)
         ax.set(xscale="log", xlim=(0.92, 32.5), xlabel="factor on the logits")
@@ -146,16 +119,18 @@ class ScalePicture:
 
     def _gradients(self, largest: float) -> None:
         self.right = pictures.Heading(self.fig, 440, 22)
-        ax = pictures.axes(self.fig, 494, 40, 332, 292)
+        ax = pictures.axes(self.fig, 494, 40, 332, 272)
         ax.set(yscale="log", xlim=(-0.03 * largest, 1.02 * largest), ylim=(self.LOW, self.HIGH))
-        ax.set_yticks([1, 1e-50, 1e-100, 1e-150, 1e-200, self.ZERO], ["1", "1e-50", "1e-100", "1e-150", "1e-200", "0"])
+        ax.set_yticks([1, 1e-10, 1e-20, 1e-30, 1e-40, self.ZERO], ["1", "1e-10", "1e-20", "1e-30", "1e-40", "0"])
         ax.yaxis.set_minor_locator(NullLocator())
         ax.set(xlabel="lead $L$ of the right logit, as multiplied", ylabel="largest slope in any pixel")
-        ax.axhspan(self.LOW, 1e-236, color=style.SHADE, linewidth=0, zorder=0)
-        ax.plot([0, largest], [1, math.exp(-largest)], color=style.RULE, linewidth=1.2, zorder=0)
-        ax.text(0.8 * largest, math.exp(-0.74 * largest), "$e^{-L}$", color=style.QUIET, fontsize=style.CAPTION)
-        self.floor = ax.axhline(1, color=style.INK, linewidth=1)
-        self.floor_name = ax.annotate("", (largest, 1), (0, 4), textcoords="offset points", ha="right")
+        ax.axhspan(self.LOW, 1e-51, color=style.SHADE, linewidth=0, zorder=0)
+        ends = np.array([0.0, -math.log(1e-51)])
+        ax.plot(ends, np.exp(-ends), color=style.RULE, linewidth=1.2, zorder=0)
+        ax.text(52, math.exp(-42), "$e^{-L}$", color=style.QUIET, fontsize=style.CAPTION)
+        ax.axhline(SMALLEST, color=style.INK, linewidth=1)
+        said = f"smallest number above 0: {SMALLEST:.1e}"
+        ax.annotate(said, (largest, SMALLEST), (0, 4), textcoords="offset points", ha="right")
         (self.cloud,) = ax.plot([], [], linestyle="none", marker="o", alpha=0.6)
         (self.zeros,) = ax.plot([], [], linestyle="none", marker="x", color=style.INK)
 
@@ -170,21 +145,13 @@ class ScalePicture:
             pictures.Label(LOSSES[name], curve.points[_NAMED_AT[name]], curve.look)
             for name, curve in self.curves.items()
         ]
-        self.labels.show(
-            labels, [*(curve.points for curve in self.curves.values()), np.array([[scale, 0], [scale, 100]])]
-        )
+        self.labels.show(labels, [curve.points for curve in self.curves.values()])
         self.fig.moving = sorted(self.moving + self.labels.artists, key=lambda artist: artist.get_zorder())
 
-    def show_gradients(self, loss: str, leads: np.ndarray, slopes: np.ndarray, smallest: float, zero: int) -> None:
-        """Each digit's lead and largest slope of the loss, and the smallest number above zero that there is."""
+    def show_gradients(self, loss: str, leads: np.ndarray, slopes: np.ndarray, zero: int) -> None:
+        """Each digit's lead and largest slope of the loss."""
         self.right.show(f"Gradients of the {LOSSES[loss]}", f"{zero} of 100 are 0")
-        none, look = slopes == 0, self.looks[loss]
+        none = slopes == 0
         self.cloud.set_data(leads[~none], slopes[~none])
-        self.cloud.set_color(look.color)
+        self.cloud.set_color(self.looks[loss].color)
         self.zeros.set_data(leads[none], np.full(none.sum(), self.ZERO))
-        visible = smallest > self.LOW
-        self.floor.set_ydata([max(smallest, self.LOW)] * 2)
-        self.floor_name.xy = (self.floor_name.xy[0], max(smallest, self.LOW))
-        self.floor_name.set_text(f"smallest number above 0: {smallest:.1e}")
-        for artist in (self.floor, self.floor_name):
-            artist.set_visible(visible)
