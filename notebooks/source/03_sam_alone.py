@@ -7,7 +7,7 @@
 #   samlib:
 #     title: SAM alone
 #     part: core
-#     minutes: 35
+#     minutes: 30
 #     difficulty: medium
 #     device: a laptop is enough, no GPU, no download
 #     finds: the claim on real digits, ten seeds, real attacks; what it costs, where it fails
@@ -304,7 +304,7 @@ for criterion in leads:
     assert points > 0
 
 # %% [markdown] tags=["class"]
-# So quote six to eight points, and not the eleven of section 1: there a well-chosen SAM was compared with an SGD that
+# So quote six to eight points, and not the eleven of the curves: there a well-chosen SAM was compared with an SGD that
 # nobody had tuned.
 #
 # And beside the others, at what each costs? Count passes for an image: forward 1, backward 1 for the features and 1 for
