@@ -417,8 +417,8 @@ assert at_["FGSM"][0] < at_["standard"][0] - 3
 assert all(abs((found["PGD union"] - found["standard"]).mean()) < 1 for found in level.values())  # "nearly right"
 
 # %% [markdown]
-# **Explain.** *FGSM flatters SAM.* Of the 21 points that it shows, 12 are left. With ten steps or more that is over: the
-# lead stays within a point and a half of its last value.
+# **Explain.** *FGSM flatters SAM.* Of the 21 points that it shows, 12 are left. With ten steps or more that is over:
+# the lead stays within a point and a half of its last value.
 #
 # *"Weak attacks flatter SAM" is no law.* On the tuned pair FGSM shows twice the lead that is left, but the
 # cross-entropy, with forty steps or with APGD, a third of it, because it overlooks more of SGD's weak digits than of
