@@ -187,7 +187,7 @@ recall_strength = Question(
 )
 
 recall_shares = Question(
-    "“The direction explains 46 % of adversarial training's lead over SAM.” What do you answer?",
+    "“The direction explains four fifths of the lead.” What do you answer?",
     {
         "that it was measured with too few seeds": "Perhaps, but more seeds would not close its other gap.",
         "in which order, and at which length?": "Direction first or last gives two shares wherever direction and "
