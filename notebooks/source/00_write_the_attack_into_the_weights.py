@@ -30,8 +30,8 @@
 # the templates as rows of a matrix $W$ and the pixels as a vector $x$, the layer gives the **features** $z = Wx + b$,
 # and all that follows sees only $z$.
 #
-# Now someone changes the digit a little, by $dx$, so that it is misclassified: an **adversarial attack**. How little is
-# measured by **eps**, here the Euclidean length ($l_2$) of $dx$, with pixels from 0 (paper) to 1 (ink).
+# Now someone changes the digit a little, by $dx$, so that it is misclassified: $x + dx$ is an **adversarial example**.
+# How little is measured by **eps**, here the Euclidean length ($l_2$) of $dx$, with pixels from 0 (paper) to 1 (ink).
 #
 # The layer passes the change on as $W\,dx$. So leave the digit alone, and change the *templates* by some $dW$ with
 # $dW\,x = W\,dx$. This does it:
@@ -307,10 +307,10 @@ for eps in (0.2, 0.4, 0.6, 0.8):
 #
 # ### Three questions
 
-# %%
+# %% tags=["class"]
 lesson.recall_ghost.ask()
 
-# %%
+# %% tags=["class"]
 lesson.recall_rank.ask()
 
 # %%

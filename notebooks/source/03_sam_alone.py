@@ -115,16 +115,16 @@ assert mean["AT l2 0.5", "linf 0.125"] > mean["SAM 0.4", "linf 0.125"] + 5
 # %%
 lesson.clean_against_robust(methods)
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # ## 2 · Train it yourself
 #
 # The button trains two networks from the same weights on the same batches, one with SGD and one with SAM, and attacks
 # both. It takes some ten seconds. **Predict** before you press:
 
-# %%
+# %% tags=["class"]
 lesson.bet_on_the_loss.ask()
 
-# %%
+# %% tags=["class"]
 import samlib
 
 
@@ -136,11 +136,11 @@ def train_and_attack(data, method, seed, on_epoch):
     return samlib.robust_curve(model, x_test, y_test, lesson.RADII)
 
 
-# %%
+# %% tags=["class"]
 x_train, y_train, x_test, y_test = samlib.load_digits()
 lesson.race(train_and_attack, (x_train, y_train, x_test, y_test))
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # **Move** `seed` first, and press again: the curves move by a few points. Then break it: press with rho = 0.8. Then let
 # SAM's ascent step perturb the first layer alone, and the others alone.
 #
@@ -157,6 +157,11 @@ lesson.race(train_and_attack, (x_train, y_train, x_test, y_test))
 # here takes one step from the image itself, and the result is clamped to [0, 1]. With both balls the attack comes
 # first, then the ascent step on the attacked images.
 
+# %%
+import torch
+import torch.nn.functional as F
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
 
 # %% tags=["stub"]
 def step(model, x, y, optimizer, ball_x=None, ball_w=None):
@@ -164,12 +169,7 @@ def step(model, x, y, optimizer, ball_x=None, ball_w=None):
     ...
 
 
-# %% tags=["solution", "exercise:sam_alone/four trainers"]
-import torch
-import torch.nn.functional as F
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
-
-
+# %% tags=["solution", "exercise:sam_alone/step"]
 def step(model, x, y, optimizer, ball_x=None, ball_w=None):
     """One step on images x (b, 1, 8, 8) in [0, 1] with labels y (b,): changes the model's weights."""
     weights = list(model.parameters())
@@ -406,10 +406,10 @@ lesson.gain.check(gain)
 #
 # ### Three questions
 
-# %%
+# %% tags=["class"]
 lesson.recall_report.ask()
 
-# %%
+# %% tags=["class"]
 lesson.recall_noise.ask()
 
 # %%

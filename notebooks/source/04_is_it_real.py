@@ -113,13 +113,13 @@ assert (int(many_y[first]), pushed, reached) == (0, 9, [2])
 #
 # **An attack that fails on one rival says nothing about the other eight.**
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # ## 2 · The gradient that vanishes
 #
 # A network says the class of the largest logit. Multiply all its logits by 30: it says the same to every image there
 # is, and the same change of the image breaks it.
 
-# %%
+# %% tags=["class"]
 from samlib.masking import scale_logits
 
 times_30 = scale_logits(nets["SGD"], 30)
@@ -128,13 +128,13 @@ print("same answers:", torch.equal(times_30(x).argmax(1), nets["SGD"](x).argmax(
 # %% tags=["guard"]
 assert torch.equal(times_30(x).argmax(1), nets["SGD"](x).argmax(1))
 
-# %%
+# %% tags=["class"]
 lesson.bet_on_the_scale.ask()
 
-# %%
+# %% tags=["class"]
 scaled = lesson.attack_scaled(nets["SGD"], x, y, EPS)
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # **Move** `scale`, then choose another `loss`.
 #
 # - *Left*, what PGD leaves (40 steps of eps / 4) on each of three losses. **DLR** (*difference of logits ratio*) is the
@@ -142,10 +142,10 @@ scaled = lesson.attack_scaled(nets["SGD"], x, y, EPS)
 # - *Right*, the gradient before the attack, a point for each digit classified correctly. Across: by how much its right
 #   logit **leads** the best wrong one. Upwards: the largest slope of the loss in any pixel.
 
-# %%
+# %% tags=["class"]
 lesson.logit_scale(scaled)
 
-# %% [markdown]
+# %% [markdown] tags=["class"]
 # **Explain.** The network is the same all the way, and two of the three losses say so: a factor cancels in the DLR, and
 # in the margin it changes no sign. Only the cross-entropy fails. At factor 30, PGD on it leaves more than 80 digits,
 # and none of them is any safer.

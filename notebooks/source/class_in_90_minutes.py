@@ -26,9 +26,12 @@
 # | --- | --- | --- |
 # | 0 to 25 | 1 · One perturbation, two places | 00 |
 # | 25 to 40 | 2 · The claim | 03 |
-# | 40 to 50 | 3 · Why SAM at all? | 03 |
-# | 50 to 85 | 4 · Find the fake, its exercise included | 04 |
+# | 40 to 50 | 3 · Train it yourself; 4 · Why SAM at all? | 03 |
+# | 50 to 60 | 5 · The gradient that vanishes | 04 |
+# | 60 to 85 | 6 · Find the fake, with its exercise | 04 |
 # | 85 to 90 | What you learned | |
+#
+# Commit to each bet before you look; let two who chose differently say why.
 
 # %% [markdown] tags=["take:00"]
 # Part 1.

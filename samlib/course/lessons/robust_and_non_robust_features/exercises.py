@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 from samlib import toy
-from samlib.course.exercise import CORRECT, Exercise, Question, Verdict, attempted
+from samlib.course.exercise import Exercise, Question, attempted
 from samlib.course.lessons.robust_and_non_robust_features import leading
 from samlib.toy_definitions import definition_named
 
@@ -236,29 +236,25 @@ def _evidence(name: str, clue: str) -> str:
     return f"Measure: w_1 changes by {said[0]}; by {said[1]}. 2/3 rho² would be +0.67 % and +0.17 % in both."
 
 
-class Placed(Exercise):
-    """An exercise with several right answers: the praise says how the one that was given is defended."""
-
-    def check(self, answer: Any) -> Verdict:
-        """Judge an answer, and say of a right one what speaks for it and what against it."""
-        verdict = super().check(answer)
-        if verdict.status != CORRECT:
-            return verdict
-        name = _read_place(answer)[0]
-        if name == "none":
-            return Verdict(CORRECT, f"None can be defended. {self.praise}")
-        found = clues_of(name)
-        lists = (", ".join(clue for clue in CLUES if found[clue] is fits) or "none" for fits in (True, False))
-        both = [said for (other, _), said in EITHER.items() if other == name]
-        said = "For {}: {}; against it: {}.".format(name, *lists)
-        return Verdict(CORRECT, " ".join([said, *both, self.praise]))
+def _praise_place(answer: Mapping[str, Any]) -> str:
+    """What speaks for a definition that can be defended, and what against it."""
+    name = _read_place(answer)[0]
+    end = (
+        "No definition here fits all four, so the constant may belong to one that we did not think of, or to another "
+        "unit of rho. A theorem is quoted with its definition, or as reported."
+    )
+    if name == "none":
+        return f"None can be defended. {end}"
+    found = clues_of(name)
+    lists = (", ".join(clue for clue in CLUES if found[clue] is fits) or "none" for fits in (True, False))
+    both = [said for (other, _), said in EITHER.items() if other == name]
+    return " ".join(["For {}: {}; against it: {}.".format(name, *lists), *both, end])
 
 
-which_definition = Placed(
+which_definition = Exercise(
     "robust_and_non_robust_features/which definition",
     _judge_place,
-    "No definition here fits all four, so the constant may belong to one that we did not think of, or to another unit "
-    "of rho. A theorem is quoted with its definition, or as reported.",
+    _praise_place,
     [
         "Measure: toy.sam_optimum(p, eta, d, rho, 'A') / toy.standard_optimum(p, eta) - 1, for two rho and two worlds.",
         "'weights' is read off the formula: which weights, what ball, whose loss? 'order': halve rho; is the change "

@@ -79,7 +79,7 @@ gain = Exercise(
 )
 
 step = Exercise(
-    "sam_alone/four trainers",
+    "sam_alone/step",
     judge_step,
     "Four ways to train, and two questions: at which images is the gradient taken, and at which weights? The balls are "
     "the same objects in both spaces.",

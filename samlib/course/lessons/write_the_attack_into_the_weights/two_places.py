@@ -164,7 +164,7 @@ class HeroPicture:
             self.sheet.arrow((673, top + 59), (706, top + 59), look.color)
             text(middle, top + 15, "features", ha="center", quiet=True)
             text(middle, top + 111, words, ha="center")
-        text(middle, sum(self.ROWS) // 2 + 60, "=", ha="center", va="center", fontsize=16, rotation=90)
+        text(middle, sum(self.ROWS) // 2 + 60, "=", ha="center", va="center", fontsize=style.CAPTION * 1.5, rotation=90)
         self.answer = text(826, self.ROWS[0] - 22, bold=True, fontsize=style.CAPTION, ha="right")
         for k in range(10):
             text(self.BARS - 8, self._bar_top(k) + 14, str(k), ha="right", quiet=True)
