@@ -83,3 +83,18 @@ def test_the_ladder_says_every_mean():
             runs = lesson.runs_of(setting, values["measure"], values["length"])
             assert f"{setting} {100 * np.mean(runs):.0f} %" in alt
     assert same_when_drawn_whole(scene)
+
+
+# ---- direction and ball ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_direction_and_ball_says_every_mean():
+    scene = lesson.direction_and_ball()
+    for values in ends(scene):
+        alt = draw(scene, **values)
+        for direction, name in (("sam", "SAM's direction"), ("attack", "the attack's")):
+            for ball, said in (("l2", "l_2"), ("linf", "l_inf")):
+                runs = lesson.runs_in_ball(direction, ball, values["measure"])
+                assert f"{name} in {said} {100 * np.mean(runs):.0f} %" in alt
+    assert same_when_drawn_whole(scene)

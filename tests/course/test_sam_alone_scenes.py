@@ -177,16 +177,16 @@ def test_the_race_hands_on_which_layers_are_perturbed():
 
 
 def test_the_layers_picture_says_the_means_of_the_runs_as_tuned():
-    layers = results.load("layers")
-    alt = re.search('alt="([^"]*)"', lesson.gain_by_layers(layers).data)[1]
+    layers, norms = results.load("layers"), results.load("norms")
+    alt = re.search('alt="([^"]*)"', lesson.gain_by_layers(layers, norms).data)[1]
     mlp = mean(layers, "MLP first, tuned (robust)", "linf 0.125")
     assert f"first layer {mlp:.0f} %" in alt
-    rest = mean(layers, "ResNet rest, tuned (robust)", "linf 0.0625")
-    assert f"the others {rest:.0f} %" in alt
+    alone = mean(norms, "ResNet norms, tuned (robust)", "linf 0.0625")
+    assert f"norm layers {alone:.0f} %" in alt
 
 
 def test_the_table_of_costs_gives_means_over_splits_with_their_interval(methods):
-    lines = lesson.what_each_costs(methods).data.splitlines()
+    lines = lesson.what_each_costs(methods, results.load("late")).data.splitlines()
     assert len(lines) == 3 + len(scenes.PASSES)
     runs = results.by_split(methods, "SAM, tuned (clean)", "linf 0.125").values()
     middle, half = results.interval([100 * sum(values) / len(values) for values in runs])
@@ -198,5 +198,5 @@ def test_passes_are_those_of_a_step():
     forward = features = weights = 1
     plain, attack = forward + features + weights, forward + features
     costs = {"SGD": plain, "SAM": 2 * plain, "AT": 7 * attack + plain, "AT, 1 step": attack + plain}
-    costs["input noise"] = plain
+    costs |= {"input noise": plain, "SAM, last quarter": 0.75 * plain + 0.25 * 2 * plain}
     assert costs == scenes.PASSES

@@ -2,6 +2,7 @@
 
 from samlib.course.lessons.dual_is_not_equally_strong.exercises import (
     bet_on_alpha,
+    bet_on_the_ball,
     bet_on_the_training,
     recall_outgrown,
     recall_shares,
@@ -13,7 +14,9 @@ from samlib.course.lessons.dual_is_not_equally_strong.exercises import (
 from samlib.course.lessons.dual_is_not_equally_strong.members import ALPHAS, UNITS, family, members
 from samlib.course.lessons.dual_is_not_equally_strong.trained import (
     SETTINGS,
+    direction_and_ball,
     ladder,
+    runs_in_ball,
     runs_of,
 )
 
@@ -22,13 +25,16 @@ __all__ = [
     "SETTINGS",
     "UNITS",
     "bet_on_alpha",
+    "bet_on_the_ball",
     "bet_on_the_training",
+    "direction_and_ball",
     "family",
     "ladder",
     "members",
     "recall_outgrown",
     "recall_shares",
     "recall_strength",
+    "runs_in_ball",
     "runs_of",
     "shares",
     "shares_of_the_lead",

@@ -175,6 +175,18 @@ bet_on_the_training = Question(
     correct="alpha = 1 beats alpha = 0, and AT in l_inf beats both",
 )
 
+bet_on_the_ball = Question(
+    "One step in the pixels, along SAM's direction or the attack's, made as long as an l_2 or an l_inf ball allows, "
+    "each with its own eps. At l_inf 0.125, which change helps more?",
+    {
+        "from SAM's direction to the attack's": "Fourteen points in the l_2 ball, eight in the l_inf ball.",
+        "from the l_2 ball to the l_inf ball": "Eight points along SAM's direction, two along the attack's: what the "
+        "ball is worth depends on the direction.",
+        "both alike": "The direction is worth more in the l_2 ball, and in the l_inf ball, too.",
+    },
+    correct="from SAM's direction to the attack's",
+)
+
 recall_strength = Question(
     "“SAM and adversarial training are dual, so they are equally strong.” Which part of it is left after this lesson?",
     {

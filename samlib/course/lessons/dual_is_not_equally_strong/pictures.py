@@ -101,3 +101,64 @@ class Ladder:
         self.heading.show(title, said)
         for rung, values in zip(self.rungs, runs, strict=True):
             rung.show(values, f"{np.mean(values):.0f}")
+
+
+class DirectionAndBall:
+    """Two directions in two balls: robust accuracy on the left, clean accuracy on the right, every run a mark.
+
+    Lines join a direction's means in the two balls: where they are parallel, direction and ball add up.
+
+    Args:
+        fig: an empty figure, 840 x 360.
+        directions: {what a direction is called: its look}.
+        balls: what each ball is called.
+    """
+
+    BESIDE = (-0.13, 0.13)  # of a ball's place: where the directions' runs stand
+    APART = 0.075  # of the axis: how far the names at the right stand apart at least
+
+    def __init__(self, fig: Canvas, directions: Mapping[str, style.Look], balls: Sequence[str]) -> None:
+        self.fig, self.directions = fig, directions
+        self.panels = [axes(fig, left, 54, 350, 246) for left in (48, 474)]
+        percent_axis(self.panels[0])
+        self.panels[1].set(ylim=(90, 100), yticks=range(90, 101, 2))
+        self.panels[1].grid(axis="y")
+        self.headings = [
+            Heading(fig, left, 24, axis=ax.yaxis) for left, ax in zip((style.MARGIN, 440), self.panels, strict=True)
+        ]
+        self.lines, self.rungs, self.names = [], [], []
+        paper = {"facecolor": style.PAPER, "linewidth": 0, "pad": 1}  # no grid line runs through words
+        for ax in self.panels:
+            ax.set(xlim=(-0.45, 2.2), xlabel="training moves the pixels within a ball of this norm")
+            ax.set_xticks(range(len(balls)), balls)
+            ax.tick_params(axis="x", length=0)
+            looks = list(zip(directions.values(), self.BESIDE, strict=True))
+            self.lines.append([ax.plot([], [], **look.line(linewidth=1.2))[0] for look, _ in looks])
+            self.rungs.append(
+                [[RunMarks(ax, i + beside, look, width=0.22) for i in range(len(balls))] for look, beside in looks]
+            )
+            self.names.append(
+                [
+                    ax.text(len(balls) - 0.66, 0, name, color=look.dark, fontweight="bold", va="center", bbox=paper)
+                    for name, look in directions.items()
+                ]
+            )
+
+    def show(self, panel: int, runs: Mapping[str, Sequence[Sequence[float]]], title: str, said: str) -> None:
+        """{direction: runs in each ball}, in per cent."""
+        self.headings[panel].show(title, said)
+        ends = []
+        for line, rungs, in_balls, beside in zip(
+            self.lines[panel], self.rungs[panel], runs.values(), self.BESIDE, strict=True
+        ):
+            means = [float(np.mean(values)) for values in in_balls]
+            line.set_data([i + beside for i in range(len(means))], means)
+            for rung, values, mean in zip(rungs, in_balls, means, strict=True):
+                rung.show(values, f"{mean:.1f}")
+                rung.text.set_bbox({"facecolor": style.PAPER, "linewidth": 0, "pad": 1})
+            ends.append(means[-1])
+        low, high = self.panels[panel].get_ylim()
+        gap = self.APART * (high - low)
+        push = max(0.0, gap - abs(ends[0] - ends[1])) / 2 * (1 if ends[0] >= ends[1] else -1)
+        for name, height in zip(self.names[panel], (ends[0] + push, ends[1] - push), strict=True):
+            name.set_y(height)

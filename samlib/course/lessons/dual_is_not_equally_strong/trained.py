@@ -1,4 +1,4 @@
-"""Networks trained with every member of the family, and what stands beside them, from measured runs."""
+"""Networks trained with every member of the family, and with two directions in two balls, from measured runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from samlib.course import results, style, widgets
-from samlib.course.lessons.dual_is_not_equally_strong.pictures import Ladder
+from samlib.course.lessons.dual_is_not_equally_strong.pictures import DirectionAndBall, Ladder
 
 # {group: {setting: how it is named under the axis}}
 RUNGS = {
@@ -68,3 +68,41 @@ def ladder() -> widgets.Live:
         "length": widgets.toggle("r: length in features", [("its own", "chosen"), ("0.2 for all", "0.2")], "0.2"),
     }
     return widgets.live(picture.fig, draw, controls)
+
+
+DIRECTIONS = {"sam": ("SAM's direction", style.SAM), "attack": ("the attack's", style.AT)}
+BALLS = {"l2": "l_2", "linf": "l_inf"}
+
+
+def runs_in_ball(direction: str, ball: str, measure: str) -> list[float]:
+    """Accuracies of all runs that were trained on one step in the pixels, in a direction and a ball."""
+    return results.values(results.load("directions"), f"{direction}, {ball}, tuned (robust)", measure)
+
+
+@style.look()
+def direction_and_ball() -> widgets.Live:
+    """SAM's direction and the attack's, in the l_2 ball and in the l_inf ball: robust and clean accuracy."""
+    picture = DirectionAndBall(style.figure(3.6), dict(DIRECTIONS.values()), list(BALLS.values()))
+
+    def all_runs(measure: str) -> dict[str, list[list[float]]]:
+        return {
+            name: [[100 * v for v in runs_in_ball(direction, ball, measure)] for ball in BALLS]
+            for direction, (name, _) in DIRECTIONS.items()
+        }
+
+    picture.show(1, all_runs("clean"), "Clean accuracy (%)", "of the same networks")
+
+    def draw(measure: str) -> str:
+        runs = all_runs(measure)
+        picture.show(0, runs, "Robust accuracy (%)", f"attack: {MEASURES[measure]}")
+        means = [
+            f"{name} in {ball} {np.mean(values):.0f} %"
+            for name, in_balls in runs.items()
+            for ball, values in zip(BALLS.values(), in_balls, strict=True)
+        ]
+        return f"Robust accuracy, {MEASURES[measure]}: {'; '.join(means)}."
+
+    attacks = [(words, measure) for measure, words in MEASURES.items() if measure != "clean"]
+    return widgets.live(
+        picture.fig, draw, {"measure": widgets.toggle("attack: norm, eps in pixels", attacks, "linf 0.125")}
+    )

@@ -272,7 +272,7 @@ class LayerGains:
     """The runs of SGD and of SAM with its ascent step in some layers; the gain of each over SGD, drawn and named."""
 
     def __init__(self, fig: Canvas) -> None:
-        self.fig, self.panels = fig, [axes(fig, left, 50, 362, 230) for left in (50, 464)]
+        self.fig, self.panels = fig, [axes(fig, left, 50, width, 230) for left, width in ((50, 330), (434, 392))]
         for ax in self.panels:
             percent_axis(ax, "robust accuracy (%)")
             ax.tick_params(axis="x", length=0)
@@ -283,7 +283,7 @@ class LayerGains:
         base = float(first.mean())
         ax.set(xlim=(-0.5, len(runs) - 0.4))
         ax.set_xticks(range(len(runs)), list(runs))
-        Heading(self.fig, style.MARGIN + 414 * panel, 26, f"{title}: robust accuracy (%)", said, axis=ax.yaxis)
+        Heading(self.fig, style.MARGIN + 384 * panel, 26, f"{title}: robust accuracy (%)", said, axis=ax.yaxis)
         ax.plot([0, len(runs) - 0.5], [base, base], color=style.SGD.color, linewidth=0.8)
         for i, values in enumerate(runs.values()):
             mean, look = float(values.mean()), style.SAM if i else style.SGD

@@ -193,18 +193,25 @@ PARTS = {  # what SAM's ascent step perturbs, as the tables name it: how it is n
     "all": "SAM, all",
     "first": "first layer",
     "rest": "the others",
+    "norms": "norm layers",
 }
 
 
-def gain_by_layers(layers: Result) -> HTML:
-    """Robust accuracy when SAM perturbs some layers, each choice as tuned: an MLP and a small ResNet."""
+def gain_by_layers(layers: Result, norms: Result) -> HTML:
+    """Robust accuracy when SAM perturbs some layers, each choice as tuned: an MLP and a small ResNet.
+
+    Args:
+        layers, norms: the tables of these names; the ResNet's normalisation layers stand in the second.
+    """
     said = []
     with style.look():
         picture = LayerGains(style.figure(3.3))
         for i, (net, measure) in enumerate((("MLP", "linf 0.125"), ("ResNet", "linf 0.0625"))):
             runs = {
-                name: 100 * np.array(results.values(layers, f"{net} {part}{TUNED}", measure))
+                name: 100
+                * np.array(results.values(norms if part == "norms" else layers, f"{net} {part}{TUNED}", measure))
                 for part, name in PARTS.items()
+                if net == "ResNet" or part != "norms"
             }
             picture.show(i, net, f"l_inf {measure.split()[1]}", runs)
             means = [f"{name} {values.mean():.0f} %" for name, values in runs.items()]
@@ -212,9 +219,10 @@ def gain_by_layers(layers: Result) -> HTML:
     return widgets.still(picture.fig, " ".join(said))
 
 
-PASSES = {  # for an image: forward 1, backward 1 for the features and 1 for the weights
+PASSES = {  # for an image, on average over training: forward 1, backward 1 for the features and 1 for the weights
     "SGD": 3,
     "input noise": 3,
+    "SAM, last quarter": 3.75,
     "AT, 1 step": 5,
     "SAM": 6,
     "AT": 17,
@@ -222,8 +230,12 @@ PASSES = {  # for an image: forward 1, backward 1 for the features and 1 for the
 TUNED = ", tuned (robust)"
 
 
-def what_each_costs(methods: Result) -> Markdown:
-    """Each method as tuned: passes for an image, clean and robust accuracy with the 95 % interval over splits."""
+def what_each_costs(methods: Result, late: Result) -> Markdown:
+    """Each method as tuned: passes for an image, clean and robust accuracy with the 95 % interval over splits.
+
+    Args:
+        methods, late: the tables of these names; SAM in the last quarter of the epochs stands in the second.
+    """
     lines = [
         "| | | tuned for clean accuracy | | tuned for robust accuracy | |",
         "|---|---|---|---|---|---|",
@@ -231,7 +243,7 @@ def what_each_costs(methods: Result) -> Markdown:
     ]
     for name, passes in PASSES.items():
         cells = [
-            over_splits(methods, f"{name}, tuned ({criterion})", measure)
+            over_splits(late if name == "SAM, last quarter" else methods, f"{name}, tuned ({criterion})", measure)
             for criterion in ("clean", "robust")
             for measure in ("clean", "linf 0.125")
         ]
