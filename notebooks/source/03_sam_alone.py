@@ -128,12 +128,12 @@ lesson.bet_on_the_loss.ask()
 import samlib
 
 
-def train_and_attack(data, method, seed, on_epoch):
+def train_and_attack(data, method, seed, on_epoch, eps=lesson.RADII):
     """Robust accuracy at each eps of one network, trained with `method` on digits, starting from `seed`."""
     x_train, y_train, x_test, y_test = data
     model = samlib.mlp(seed=seed)
     samlib.train(model, x_train, y_train, **method, seed=seed, on_epoch=on_epoch, progress=False)
-    return samlib.robust_curve(model, x_test, y_test, lesson.RADII)
+    return samlib.robust_curve(model, x_test, y_test, eps)
 
 
 # %% tags=["class"]
