@@ -370,7 +370,7 @@ def left(steps, size, runs, loss):
 all_together = 100 * torch.stack([mask[-1].all(0) for mask in robust.values()]).all(0).double().mean().item()
 assert left(3, 0.1, 1, "ce") > left(40, 0.02, 1, "ce") > left(40, 0.1, 1, "ce") + 10
 assert left(40, 0.1, 1, "ce") >= left(40, 0.1, 4, "ce") >= all_together
-assert 27 <= 100 * clean - left(40, 0.1, 1, "ce") <= 33  # about 30 of them
+assert 25 < 100 * clean - left(40, 0.1, 1, "ce") < 35  # about 30 of them
 assert 2 <= 100 * clean - left(3, 0.1, 1, "ce") <= 5  # a few
 assert 1 <= left(40, 0.1, 1, "ce") - all_together <= 5  # a few more
 assert left(40, 0.02, 1, "ce") - left(40, 0.1, 1, "ce") > left(40, 0.1, 1, "ce") - all_together  # short steps cost most
