@@ -412,7 +412,7 @@ bet_on_the_rivals = Question(
             "They break a few more. But most of them push the same class again, and end at the same place."
         ),
         "a run towards each wrong class": "Each digit then has nine attempts that differ in where they go.",
-        "nothing does: the rest is robust": "Another five in a hundred and more fall, to runs that go to another class.",
+        "nothing does: the rest is robust": "Another five in a hundred and more fall, to other rivals.",
     },
     correct="a run towards each wrong class",
 )
