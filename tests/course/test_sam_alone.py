@@ -12,6 +12,7 @@ import samlib
 from samlib.course.exercise import CORRECT, NOT_ATTEMPTED, WRONG
 from samlib.course.lessons.sam_alone import exercises as lesson
 from samlib.course.lessons.sam_alone import four_trainers, preregistered
+from tests.course.answers import solved
 
 
 @pytest.mark.parametrize(
@@ -53,20 +54,13 @@ def test_gain_says_what_is_wrong(answer, symptom):
     assert symptom in verdict.message
 
 
-def four_in_one(model, x, y, optimizer, ball_x=None, ball_w=None):
-    weights = list(model.parameters())
-    if ball_x is not None:
-        x = x.requires_grad_()
-        (slope,) = torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)
-        x = (x + ball_x.eps * ball_x.steepest(slope)).detach().clamp(0, 1)
-    w = parameters_to_vector(weights).detach()
-    if ball_w is not None:
-        slope = parameters_to_vector(torch.autograd.grad(F.cross_entropy(model(x), y), weights))
-        vector_to_parameters(w + ball_w.eps * ball_w.steepest(slope[None])[0], weights)
-    optimizer.zero_grad()
-    F.cross_entropy(model(x), y).backward()
-    vector_to_parameters(w, weights)
-    optimizer.step()
+four_in_one = solved(
+    "sam_alone/step",
+    "step",
+    F=F,
+    parameters_to_vector=parameters_to_vector,
+    vector_to_parameters=vector_to_parameters,
+)
 
 
 def by_samlib(model, x, y, optimizer, ball_x=None, ball_w=None):

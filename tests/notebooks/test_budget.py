@@ -9,6 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+
+import samlib
+from samlib.duality import at_layer, dz_by_sam_step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,3 +154,22 @@ def test_a_term_of_the_glossary_stands_in_the_lesson_that_it_names(term, lesson)
     text = " ".join(source.read_text(encoding="utf-8").replace("\n# ", " ").split()).lower()
     for word in re.sub(r" \([^)]*\)", "", term).split(", "):
         assert word.lower() in text, f"lesson {lesson} does not use {word!r}"
+
+
+@pytest.mark.slow
+def test_what_rho_is_in_the_small_network_is_as_the_glossary_says():
+    assert "about a third as long as the digit after SGD, and longer after SAM" in GLOSSARY
+    x, y, *_ = samlib.load_digits()
+    share = []
+    for how in ({"method": "sgd"}, {"method": "sam", "rho": 0.4}):
+        net = samlib.mlp((48, 48), mean=0.0, std=1.0)
+        samlib.train(net, x, y, **how, progress=False)
+        seen = at_layer(net.double(), x.double(), y)
+        way_back = torch.linalg.pinv(seen.weight).T
+        dx = [
+            dz_by_sam_step(g, v, 0.4, bias=True) @ way_back
+            for g, v in zip(seen.g.split(128)[:9], seen.x.split(128)[:9], strict=True)
+        ]
+        share.append((torch.cat(dx).norm(dim=1) / seen.x[: 9 * 128].norm(dim=1)).mean())
+    assert 0.28 < share[0] < 0.39
+    assert share[1] > 1.3 * share[0]
