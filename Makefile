@@ -5,13 +5,14 @@
 # make lesson L=03   one lesson: built, linter, types, its exercises, both its copies, its controls in a browser
 # make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
 # make address URL=https://github.com/you/samlib   points the course to your own repository
+# make site          the readable pages, whose widgets play with no kernel, into build/site: open build/site/index.html
 # make results       train and attack again for the measured tables (some two hours on 2 cores)
 # make bench         samlib beside its peers: steps of SAM and of PGD, memory, epochs; then, with ATTACKS=1, the evaluation beside
 #                    AutoAttack, in strength and time (downloads CIFAR-10; CIFAR=folder: images from there)
 # make format        ruff over everything
 # make clean         remove what was made here
 
-.PHONY: lab test test-long lowest quick lesson notebooks address results bench format clean lint dev
+.PHONY: lab test test-long lowest quick lesson notebooks address site results bench format clean lint dev
 PYTEST_ARGS ?=
 # Small networks: one thread for each test process is fastest, and the same numbers come out everywhere.
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -68,6 +69,9 @@ notebooks: dev
 
 address: dev
 	@.venv/bin/python scripts/address.py "$(URL)"
+
+site: dev
+	@$(THREADS) .venv/bin/python site/make.py
 
 results:
 	@scripts/setup.sh lab

@@ -38,6 +38,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 SOLUTIONS = ROOT / "samlib" / "course" / "lessons" / "solutions.json"
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+PAGES = re.sub(
+    r"https://github.com/([\w-]+)/(.*)", r"https://\1.github.io/\2", REPOSITORY
+)  # where the site is published
 CLASS = NOTEBOOKS / "source" / "class_in_90_minutes.py"
 OURS = {"stub", "solution", "guard", "teaches", "class"}  # tags for this program and the tests; no notebook holds them
 FACTS = {
@@ -167,17 +170,24 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
 
 def head(source: Path, facts: dict[str, Any], folder: str) -> list[nbformat.NotebookNode]:
     """The first two cells: title, badge and facts; the set-up."""
-    path = REPOSITORY.removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{path}/blob/main/{folder}/{source.stem}.ipynb"
     at_home = f", and {facts['at_home']} for the exercises" if source != CLASS else ""
     title = f"""\
 # {numbered(source, facts)}
 
-[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab(source, folder)})
+
+[Read it with pictures that move]({PAGES}/lessons/{source.stem}.html), with nothing installed. To run it: Colab, or \
+`make lab`.
 
 {facts["part"]} · {facts["minutes"]} minutes{at_home} · difficulty \
 {DIFFICULTY[facts["difficulty"]]} {facts["difficulty"]} · {facts["device"]}"""
     return [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_code_cell(SETUP)]
+
+
+def colab(source: Path, folder: str) -> str:
+    """The address that opens a notebook on Colab."""
+    path = REPOSITORY.removeprefix("https://github.com/")
+    return f"https://colab.research.google.com/github/{path}/blob/main/{folder}/{source.stem}.ipynb"
 
 
 def numbered(source: Path, facts: dict[str, Any]) -> str:

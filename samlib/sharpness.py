@@ -10,7 +10,7 @@ length in pixels of [0, 1], rho is a length in weight space.
 
 A number in absolute weight units can lie: multiply a ReLU layer by a and divide the next by a, and the function is the
 same while its sharpness is not (Dinh et al. 2017, arXiv 1703.04933; samlib.duality.rescale). A relative radius measures
-a step in units of the weights themselves and does not see such a change:
+a step in units of the weights themselves and does not see such a change::
 
     relative=None         w + u,        ||u|| <= rho: SAM's own ball;
     relative="layer"      w_k + ||w_k|| u_k for each weight or bias tensor k, ||u|| <= rho over all of them together;

@@ -110,23 +110,23 @@ def sam_optimum(p: float, eta: float, d: int, rho: float, definition: str = "A")
     """Where SAM puts w_1, when w_2 = ... = w_{d+1} = 1; divide by `standard_optimum(p, eta)` for the change.
 
     What is minimised over w_1 depends on what "perturb the weights" means. L is the error of the whole population at
-    given weights, l the loss of one example (1 if it errs), delta the perturbation:
+    given weights, l the loss of one example (1 if it errs), delta the perturbation::
 
-    A:  max L(w_1 + delta) over |delta| <= rho. Its average over the interval has the same optimum.
-    A': the same with w_j = 1 / sqrt(d), that is, A with rho sqrt(d).
-    B:  max L(w + delta) over ||delta||_2 <= rho, delta in all d + 1 weights, w = (w_1, 1 ... 1).
-    C:  E L(w + delta), delta ~ N(0, rho^2 I) in all weights: rho^2 is a variance here, not a squared radius.
-    D:  max L(w_1 (1 + delta)) over |delta| <= rho.
-    D': max L(w_j (1 + delta_j)) over ||delta||_2 <= rho, in all weights.
-    E:  not a minimum but where dw_1/dt = -L'(w_1 + rho sign L'(w_1)) comes to rest, bouncing: w* itself.
-    F1: E max l(w_1 + delta) over |delta| <= rho, the maximum inside: each example has its own.
-    F2: E max l(w + delta) over ||delta||_2 <= rho, in all weights.
-    G:  exponential loss E exp(-y w . x), minimised over all weights, max over ||delta||_2 <= rho: w* itself, because
-        the logarithm of the loss is symmetric about its minimum, w_1 = ln(p / (1 - p)) / 2, w_j = eta.
-    H:  logistic loss E ln(1 + exp(-y w . x)), minimised over all weights, max over ||delta||_2 <= rho.
-    I:  the same with the maximum inside the mean: E ln(1 + exp(-y w . x + rho ||x||)).
-    J:  as I, with w_j = 2 eta kept and only w_1 learned; delta is still in all weights. SAM with batches of one
-        example does just this.
+        A:  max L(w_1 + delta) over |delta| <= rho. Its average over the interval has the same optimum.
+        A': the same with w_j = 1 / sqrt(d), that is, A with rho sqrt(d).
+        B:  max L(w + delta) over ||delta||_2 <= rho, delta in all d + 1 weights, w = (w_1, 1 ... 1).
+        C:  E L(w + delta), delta ~ N(0, rho^2 I) in all weights: rho^2 is a variance here, not a squared radius.
+        D:  max L(w_1 (1 + delta)) over |delta| <= rho.
+        D': max L(w_j (1 + delta_j)) over ||delta||_2 <= rho, in all weights.
+        E:  not a minimum but where dw_1/dt = -L'(w_1 + rho sign L'(w_1)) comes to rest, bouncing: w* itself.
+        F1: E max l(w_1 + delta) over |delta| <= rho, the maximum inside: each example has its own.
+        F2: E max l(w + delta) over ||delta||_2 <= rho, in all weights.
+        G:  exponential loss E exp(-y w . x), minimised over all weights, max over ||delta||_2 <= rho: w* itself, since
+            the logarithm of the loss is symmetric about its minimum, w_1 = ln(p / (1 - p)) / 2, w_j = eta.
+        H:  logistic loss E ln(1 + exp(-y w . x)), minimised over all weights, max over ||delta||_2 <= rho.
+        I:  the same with the maximum inside the mean: E ln(1 + exp(-y w . x + rho ||x||)).
+        J:  as I, with w_j = 2 eta kept and only w_1 learned; delta is still in all weights. SAM with batches of one
+            example does just this.
 
     In G to J the loss gives the weights a scale, and rho is measured in it: the standard optimum of H, I and J is
     w_1 = ln(p / (1 - p)), w_j = 2 eta. What is returned is the ratio w_1 / w_j, which compares with w*.

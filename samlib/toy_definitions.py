@@ -1,10 +1,10 @@
 """What "perturb the weights" may mean in the simplified model, and the optimum that each definition leads to.
 
-Most of SAM's optima are found by one solver, `_optimum`, from a function that has the sign of the objective's slope:
-- The *whole loss* is taken at its worst around w: the worst point on the rising side less the worst on the falling
-  side. At the optimum a step to the right and a step to the left would hurt equally.
-- The loss is an *average*, over noise or over each example's own worst case: the pull of the examples whose robust
-  feature is wrong less the pull of those where it is right.
+Most of SAM's optima are found by one solver, `_optimum`, from a function that has the sign of the objective's slope.
+Where the *whole loss* is taken at its worst around w, it is the worst point on the rising side less the worst on the
+falling side: at the optimum a step to the right and a step to the left would hurt equally. Where the loss is an
+*average*, over noise or over each example's own worst case, it is the pull of the examples whose robust feature is
+wrong less the pull of those where it is right.
 
 The model and its symbols are those of toy.py; all is in float64. The formulas are derived for this project and checked
 in tests/core/test_toy.py.

@@ -25,12 +25,19 @@ def main(address: str) -> None:
             "For example: make address URL=https://github.com/you/samlib"
         )
     old = re.search(r'^Repository = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
-    whole = re.compile(rf"{re.escape(old)}(?![\w.-]*\w)")  # not the address of another repository that begins alike
     for name in NAMED_IN:
         text = (ROOT / name).read_text(encoding="utf-8")
-        (ROOT / name).write_text(whole.sub(address, text), encoding="utf-8")
+        for before, now in ((old, address), (pages(old), pages(address))):
+            # not the address of another repository that begins alike
+            text = re.sub(rf"{re.escape(before)}(?![\w.-]*\w)", now, text)
+        (ROOT / name).write_text(text, encoding="utf-8")
     subprocess.run([sys.executable, "notebooks/build.py"], cwd=ROOT, check=True)
     print(f"The course is at {address} now. Look at the changes, commit and push them; then the badges work.")
+
+
+def pages(repository: str) -> str:
+    """Where the readable pages of a repository are published."""
+    return re.sub(r"https://github\.com/([\w-]+)/(.*)", r"https://\1.github.io/\2", repository)
 
 
 if __name__ == "__main__":

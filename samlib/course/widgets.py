@@ -185,7 +185,39 @@ def dropdown(label: str, options: Sequence[Any], value: Any) -> ipywidgets.Dropd
     return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_LABEL, layout=_ROW)
 
 
-def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.VBox:
+class Ask(ipywidgets.VBox):
+    """A question to commit to; see `question`."""
+
+    def __init__(self, text: str, choices: Mapping[str, str], correct: str) -> None:
+        self.text, self.choices, self.correct = text, dict(choices), correct
+        asked = ipywidgets.HTML(f'<div style="line-height: 1.4"><b>{text}</b></div>')
+        self._options = ipywidgets.RadioButtons(options=list(choices), value=None, layout={"width": "auto"})
+        self._commit = ipywidgets.Button(
+            description="Commit", disabled=True, tooltip="Fix your answer and see what is right"
+        )
+        self._answer = ipywidgets.HTML()
+        self._options.observe(self._chosen, names="value")
+        self._commit.on_click(self._committed)
+        super().__init__([asked, self._options, self._commit, self._answer])
+
+    def said(self, choice: str) -> str:
+        """What is said to a choice, HTML."""
+        if choice == self.correct:
+            return f"<b>✔ Right.</b> {self.choices[choice]}"
+        right = f"<br><b>The answer is: {html.escape(self.correct)}</b> {self.choices[self.correct]}"
+        return f"<b>✘ Not so.</b> {self.choices[choice]}{right}"
+
+    def _chosen(self, _: Any) -> None:
+        self._commit.disabled = self._options.value is None
+        if self._options.value is not None:
+            self._answer.value = f"You are about to commit to: <i>{html.escape(self._options.value)}</i>"
+
+    def _committed(self, _: Any) -> None:
+        self._options.disabled = self._commit.disabled = True
+        self._answer.value = f'<div role="status" style="line-height: 1.4">{self.said(self._options.value)}</div>'
+
+
+def question(text: str, choices: Mapping[str, str], correct: str) -> Ask:
     """A question to commit to: choose, press the button, and read why the choice is right or wrong.
 
     Args:
@@ -195,27 +227,7 @@ def question(text: str, choices: Mapping[str, str], correct: str) -> ipywidgets.
     """
     if correct not in choices:
         raise ValueError(f"correct is {correct!r}; it must be one of the choices: {', '.join(map(repr, choices))}.")
-    asked = ipywidgets.HTML(f'<div style="line-height: 1.4"><b>{text}</b></div>')
-    options = ipywidgets.RadioButtons(options=list(choices), value=None, layout={"width": "auto"})
-    commit = ipywidgets.Button(description="Commit", disabled=True, tooltip="Fix your answer and see what is right")
-    answer = ipywidgets.HTML()
-
-    def chosen(_: Any) -> None:
-        commit.disabled = options.value is None
-        if options.value is not None:
-            answer.value = f"You are about to commit to: <i>{html.escape(options.value)}</i>"
-
-    def committed(_: Any) -> None:
-        options.disabled = commit.disabled = True
-        right = options.value == correct
-        said = f"<b>{'✔ Right.' if right else '✘ Not so.'}</b> {choices[options.value]}"
-        if not right:
-            said += f"<br><b>The answer is: {html.escape(correct)}</b> {choices[correct]}"
-        answer.value = f'<div role="status" style="line-height: 1.4">{said}</div>'
-
-    options.observe(chosen, names="value")
-    commit.on_click(committed)
-    return ipywidgets.VBox([asked, options, commit, answer])
+    return Ask(text, choices, correct)
 
 
 class Stopped(Exception):
@@ -233,6 +245,7 @@ class Work(ipywidgets.VBox):
         work: is called with `report`, and calls it after each step with what the picture then shows, in words.
         fig: the picture, whose artists `work` changes.
         controls: settings above the button; their values are handed to `work` under their names.
+        recorded: {name of a control: values} whose runs a page without a kernel plays; the others stay where they are.
     """
 
     def __init__(
@@ -242,8 +255,10 @@ class Work(ipywidgets.VBox):
         work: Callable[..., str],
         fig: Canvas,
         controls: Mapping[str, ipywidgets.Widget] | None = None,
+        recorded: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
-        self._work, self._controls = work, dict(controls or {})
+        self.label, self._work, self.controls = label, work, dict(controls or {})
+        self.recorded = {name: list(values) for name, values in (recorded or {}).items()}
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._start_button = ipywidgets.Button(description=label, button_style="primary", layout={"width": "auto"})
@@ -253,17 +268,17 @@ class Work(ipywidgets.VBox):
         self.picture = Picture(fig)
         self.picture.show("Nothing has been trained yet; press the button.")
         self._start_button.on_click(self._start)
-        for control in self._controls.values():
+        for control in self.controls.values():
             control.observe(self._announce, names="value")
         self._stop_button.on_click(lambda _: self._stop.set())
         row = ipywidgets.HBox([self._start_button, self._stop_button, self._bar, self._said])
-        super().__init__([_column(self._controls.values()), row, self.picture])
+        super().__init__([_column(self.controls.values()), row, self.picture])
 
     def _announce(self, _: Any) -> None:
         """Say that a setting counts from the next run on: the picture still shows the last one."""
         if not self._stop_button.disabled:
             return
-        chosen = ", ".join(f"{name} = {control.value}" for name, control in self._controls.items())
+        chosen = ", ".join(f"{name} = {control.value}" for name, control in self.controls.items())
         self._said.value = f"The next run: {chosen}."
 
     def _start(self, _: Any) -> None:
@@ -272,7 +287,7 @@ class Work(ipywidgets.VBox):
         self._stop.clear()
         self._start_button.disabled, self._stop_button.disabled = True, False
         self._bar.value, self._said.value = 0, "Running."
-        values = {name: control.value for name, control in self._controls.items()}
+        values = {name: control.value for name, control in self.controls.items()}
         self._thread = threading.Thread(target=self._run, args=(values,), daemon=True)
         self._thread.start()
 
@@ -295,6 +310,18 @@ class Work(ipywidgets.VBox):
             self.error, ended = error, "Failed."
         self._start_button.disabled, self._stop_button.disabled = False, True
         self._said.value = ended  # last: whoever reads it finds the buttons as they now are
+
+    def states(self) -> Iterator[tuple[dict[str, Any], bytes, str]]:
+        """Recorded runs, one after the other: settings and "step", the picture after it as PNG, and its text."""
+        fixed = {name: [control.value] for name, control in self.controls.items()}
+        for values in itertools.product(*(fixed | self.recorded).values()):
+            settings, taken = dict(zip(fixed, values, strict=True)), list[tuple[bytes, str]]()
+
+            def report(alt: str, taken: list[tuple[bytes, str]] = taken) -> None:
+                taken.append((png(self.picture.fig), alt))
+
+            report(self._work(report=report, **settings))
+            yield from ((settings | {"step": i}, data, alt) for i, (data, alt) in enumerate(taken))
 
     def click_and_wait(self, seconds: float = 60) -> None:
         """Press the button and wait until the work is done; an error in it is raised here. For programs."""

@@ -170,7 +170,7 @@ def test_the_race_hands_on_which_layers_are_perturbed():
 
     scene = lesson.race(train_and_attack, "digits")
     for layers, said in (("first", "rho 0.4 in the first layer"), ("rest", "rho 0.4 in the others")):
-        scene._controls["layers"].value = layers
+        scene.controls["layers"].value = layers
         scene.click_and_wait()
         assert asked[-1] == {"method": "sam", "rho": 0.4, "perturb": scenes.LAYERS[layers][1]}
         assert f"SAM with {said} 30 %" in scene.picture.value

@@ -56,7 +56,8 @@ def train_by_batch_size(changes_of: Callable[..., ArrayLike], kept: Runs) -> wid
         "m": widgets.choice_slider("m: examples in a batch", SIZES, 4),
         "which": widgets.toggle("weak features' weights", [KEPT, LEARNED], KEPT),
     }
-    return widgets.Work("Train with SAM and with SGD", SEEDS, train, picture.fig, controls)
+    recorded = {"m": [1, 4, 64]}
+    return widgets.Work("Train with SAM and with SGD", SEEDS, train, picture.fig, controls, recorded)
 
 
 class ShiftByBatchSize:

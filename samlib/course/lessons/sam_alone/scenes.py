@@ -155,7 +155,7 @@ def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Wo
         ),
         "seed": widgets.choice_slider("seed of weights and batches", range(5), 0),
     }
-    return widgets.Work("Train both networks", 12, work, picture.fig, controls)
+    return widgets.Work("Train both networks", 12, work, picture.fig, controls, recorded={"rho": (0.1, 0.4, 0.8)})
 
 
 PATHS = {  # from SGD, the first of each, to more of what a method does: settings and their names

@@ -1,0 +1,142 @@
+"""Hands out every widget of a notebook as files. Runs in the notebook's own kernel, after its cells.
+
+A folder for each widget, named after its model: pictures (WebP, named after their content, shared by states that look
+alike) and `widget.json`: kind, controls, and for each state the picture and the text. What the controls show
+in the notebook is compared on the way, byte by byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import itertools
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+from PIL import Image
+
+from samlib.course import widgets
+
+LARGE = 60_000  # bytes of a picture
+
+
+def hand_out(folder: str | Path) -> None:
+    """Write all widgets that exist: pictures with controls, recorded runs, questions."""
+    for widget in existing():
+        place = Path(folder) / widget.model_id
+        place.mkdir(parents=True)
+        if isinstance(widget, widgets.Live):
+            found = handed_out(widget, place)
+        elif isinstance(widget, widgets.Work):
+            found = recorded(widget, place)
+        else:
+            found = asked(widget)
+        (place / "widget.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def existing() -> list[Any]:
+    """All widgets of ours, in ipywidgets 8 or 7."""
+    known = getattr(ipywidgets.widgets.widget, "_instances", None) or ipywidgets.Widget.widgets
+    ours = (widgets.Live, widgets.Work, widgets.Ask)
+    return [widget for widget in list(known.values()) if isinstance(widget, ours)]
+
+
+def handed_out(live: widgets.Live, place: Path) -> dict[str, Any]:
+    """A picture with controls: every state, in the order of itertools.product over the controls' values."""
+    states = [(picture(data, place), alt) for _, data, alt in live.states()]
+    compare(live, states)
+    controls = {name: described(control) for name, control in live.controls.items()}
+    return {"kind": "live", **shown(live.picture), "controls": controls, "states": states}
+
+
+def recorded(work: widgets.Work, place: Path) -> dict[str, Any]:
+    """Recorded runs: the recorded settings as controls, and the step of the run as the last one."""
+    states = [(picture(data, place), alt) for _, data, alt in work.states()]
+    controls = {}
+    for name, values in work.recorded.items():
+        control = described(work.controls[name])
+        texts = dict(zip(widgets.choices(work.controls[name]), control["options"], strict=True))
+        options, chosen = [texts[value] for value in values], texts[work.controls[name].value]
+        controls[name] = control | {"options": options, "at": options.index(chosen)}
+    steps = len(states) // math.prod(len(control["options"]) for control in controls.values())
+    numbers = [f"{i}" for i in range(1, steps + 1)]
+    controls["step"] = {"kind": "slider", "label": "step of the run", "options": numbers, "at": steps - 1}
+    fixed = {
+        control["label"]: control["options"][control["at"]]
+        for name, control in ((name, described(control)) for name, control in work.controls.items())
+        if name not in work.recorded
+    }
+    said = {"button": work.label, "fixed": fixed}
+    return {"kind": "work", **shown(work.picture), **said, "controls": controls, "states": states}
+
+
+def asked(question: widgets.Ask) -> dict[str, Any]:
+    """A question with what is said to each choice."""
+    replies = {choice: question.said(choice) for choice in question.choices}
+    return {"kind": "question", "text": question.text, "replies": replies}
+
+
+def described(control: ipywidgets.Widget) -> dict[str, Any]:
+    """What a control looks like: its kind, its label, the texts of its values, and where it stands."""
+    kinds = {ipywidgets.SelectionSlider: "slider", ipywidgets.ToggleButtons: "toggle", ipywidgets.Dropdown: "dropdown"}
+    options = [option[0] if isinstance(option, tuple) else f"{option}" for option in control.options]
+    at = widgets.choices(control).index(control.value)
+    return {"kind": kinds[type(control)], "label": control.description, "options": options, "at": at}
+
+
+def shown(picture: widgets.Picture) -> dict[str, int]:
+    """The size at which a picture is shown, in pixels of the page."""
+    size = re.search(r'width="(\d+)" height="(\d+)"', picture.value)
+    return {"width": int(size[1]), "height": int(size[2])}
+
+
+def name_of(data: bytes) -> str:
+    """The name of a picture's file, from what it shows."""
+    return hashlib.sha256(data).hexdigest()[:16] + ".webp"
+
+
+def picture(data: bytes, place: Path) -> str:
+    """Keep a PNG as WebP, without loss unless a smooth picture takes half as much with some; return the file's name."""
+    file = place / name_of(data)
+    if not file.exists():
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+        exact = webp(image, lossless=True, method=2)
+        smooth = webp(image, quality=90, method=4) if len(exact) > LARGE else exact
+        file.write_bytes(smooth if len(smooth) < len(exact) / 2 else exact)
+    return file.name
+
+
+def webp(image: Image.Image, **how: Any) -> bytes:
+    """An image as a WebP file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "webp", **how)
+    return buffer.getvalue()
+
+
+def compare(live: widgets.Live, states: list[tuple[str, str]]) -> None:
+    """Move each control through its values, and compare what the notebook shows with the state that was handed out."""
+    order = list(itertools.product(*map(widgets.choices, live.controls.values())))
+    at_rest = [control.value for control in live.controls.values()]
+    for i, control in enumerate(live.controls.values()):
+        for value in widgets.choices(control):
+            control.value = value
+            name, alt = states[order.index((*at_rest[:i], value, *at_rest[i + 1 :]))]
+            data, text = notebook_shows(live.picture)
+            if text != alt or name_of(data) != name:
+                raise ValueError(
+                    f"The state of {control.description!r} = {value!r} is another than the notebook's: {alt!r} is "
+                    f"handed out, {text!r} is shown."
+                )
+        control.value = at_rest[i]
+
+
+def notebook_shows(picture: widgets.Picture) -> tuple[bytes, str]:
+    """The picture file and the text that the notebook shows now."""
+    found = re.search(r'src="data:image/png;base64,([^"]*)" alt="([^"]*)"', picture.value)
+    return base64.b64decode(found[1]), html.unescape(found[2])

@@ -1,0 +1,183 @@
+"""Makes the readable pages of the course in build/site: lessons that play with no kernel, glossary, package, results.
+
+    make site
+
+Lessons are run once and kept in build/site-kept for as long as nothing that they depend on changes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pages
+from export import HERE, ROOT, STATES, build, export
+
+from samlib.course import results
+
+HERO = "hero"
+MODULES = {
+    "Training": ("sam", "training"),
+    "Attacks": ("attacks", "unions", "random_search", "balls", "losses", "ascent"),
+    "Evaluation": ("evaluation", "reports", "diagnosis", "masking"),
+    "How the two relate": ("duality", "sharpness", "toy", "toy_definitions"),
+    "Data and networks": ("data", "models", "layers"),
+}
+
+# What the theme leaves out, and who uses a keyboard or a screen reader needs: what scrolls can be focused, and what
+# there are two of has a name.
+FOR_EVERYONE = {
+    "<pre><span></span>": '<pre tabindex="0"><span></span>',
+    '<div class="table-wrapper ': '<div tabindex="0" class="table-wrapper ',
+    '<aside class="sidebar-drawer"': '<aside aria-label="All pages" class="sidebar-drawer"',
+    '<aside class="toc-drawer': '<aside aria-label="This page" class="toc-drawer',
+}
+
+
+def make(lessons: Sequence[Path], out: Path, work: Path, kept: Path) -> list[pages.Page]:
+    """Make the site of some lessons.
+
+    Args:
+        lessons: their sources.
+        out: where the pages go, index.html first; replaced.
+        work: what Sphinx reads is written here; replaced.
+        kept: lessons that were run, to be used again.
+
+    Raises:
+        ValueError: a lesson fails, or a widget's state is missing.
+    """
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(lessons))) as pool:  # each runs in a kernel of its own
+        places = list(pool.map(lambda source: export(source, kept), lessons))
+    for folder in (out, work):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HERE / "static", work / "static")
+    shutil.copy(HERE / "conf.py", work)
+    made = []
+    for source, place in zip(lessons, places, strict=True):
+        page = pages.Page(source, place, out)
+        write(work / "lessons" / f"{source.stem}.md", page.text())
+        made.append(page)
+    states = sum(len(player["states"]) for page in made for player in page.players.values())
+    if states > STATES:
+        raise ValueError(f"The widgets have {states} states together; at most {STATES} are allowed.")
+    write_other_pages(lessons, made, work)
+    run_sphinx(work, out, whole=list(lessons) == [*build.sources(), build.CLASS])
+    copy_notebooks(lessons, out)
+    return made
+
+
+def run_sphinx(work: Path, out: Path, whole: bool) -> None:
+    """Make HTML of what `work` holds. Any warning is an error; in a part of the course, links to the rest are none."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(work / "doctrees")]
+    command += [] if whole else ["-D", "suppress_warnings=myst.xref_missing"]
+    done = subprocess.run([*command, str(work), str(out)], capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"Sphinx has found fault with the pages:\n{done.stderr}")
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for theirs, ours in FOR_EVERYONE.items():
+            text = text.replace(theirs, ours)
+        page.write_text(text, encoding="utf-8")
+
+
+def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work: Path) -> None:
+    """Home, glossary, package, results, runs."""
+    home = (HERE / "text" / "index.md").read_text(encoding="utf-8")
+    heroes = [(page, page.players[HERO]) for page in made if HERO in page.players]
+    page, hero = heroes[0] if heroes else (None, None)
+    home = home.replace("<!-- hero -->", pages.raw(pages.player(HERO, hero, ".")) if page else "")
+    home = home.replace("<!-- lessons -->", table(lessons)).replace("REPOSITORY", build.REPOSITORY)
+    home = home.replace("NAME", build.REPOSITORY.rpartition("/")[2])
+    write(work / "index.md", home.replace("LESSONS", "\n".join(f"lessons/{source.stem}" for source in lessons)))
+    for picture in (ROOT / "docs").glob("*.png"):
+        shutil.copy(picture, work)
+    for name in ("glossary", "runs"):
+        shutil.copy(ROOT / "docs" / f"{name}.md", work)
+    listed = "\n\n".join(
+        f"## {title}\n\n```{{eval-rst}}\n"
+        + "".join(f".. automodule:: samlib.{name}\n   :members:\n\n" for name in names)
+        + "```"
+        for title, names in MODULES.items()
+    )
+    write(work / "api.md", (HERE / "text" / "api.md").read_text(encoding="utf-8").replace("MODULES", listed))
+    write(work / "results.md", how_made())
+
+
+def table(lessons: Sequence[Path]) -> str:
+    """The lessons, with their minutes and what is found in each."""
+    rows = ["| lesson | part | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
+    for source in lessons:
+        facts = build.read(source).metadata["samlib"]
+        link = f"[{build.numbered(source, facts)}](lessons/{source.stem}.md)"
+        minutes = f"{facts['minutes']} + {facts['at_home']}" if facts["at_home"] else f"{facts['minutes']}"
+        rows.append(f"| {link} | {facts['part']} | {minutes} | {facts['finds']} |")
+    return "\n".join(rows)
+
+
+def how_made() -> str:
+    """The page on how each measured table was made, from the tables themselves."""
+    rows = ["| table | made by | commit | date | runs |", "| --- | --- | --- | --- | --- |"]
+    for name in results.names():
+        table = results.load(name)
+        commit = table["commit"][:10] + ("" if table["clean"] else ", with changes")
+        rows.append(f"| `{name}` | `{table['command']}` | {commit} | {table['date']} | {len(table['runs'])} |")
+    versions = ", ".join(f"{library} {number}" for library, number in results.load("methods")["versions"].items())
+    attacks = "\n".join(f"- {line}" for line in described(results.load("methods")["protocol"]["attacks"]))
+    return f"""# How the results were made
+
+Nothing that a lesson states about trained networks is typed in: it is computed in the lesson, or read from one of
+these files, which hold every seed's value. Each is made again by its command.
+
+{chr(10).join(rows)}
+
+Made with {versions}, on {results.load("methods")["hardware"]}. Robust accuracy is the share of test images that none of
+these attacks breaks (table `methods`):
+
+{attacks}
+
+Tables whose name ends in `_tuning` hold how settings were chosen: on a part of the training images that was set aside,
+with the same number of tries for each method. Test images were used for the final figures alone.
+"""
+
+
+def described(attacks: Sequence[dict]) -> list[str]:
+    """Attacks in words."""
+    from samlib.unions import Attack
+
+    return [str(Attack(**attack)) for attack in attacks]
+
+
+def copy_notebooks(lessons: Sequence[Path], out: Path) -> None:
+    """The learner's copies, to be downloaded."""
+    (out / "notebooks").mkdir()
+    for source in lessons:
+        write(
+            out / "notebooks" / f"{source.stem}.ipynb", build.nbformat.writes(build.make(source, solved=False)) + "\n"
+        )
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Make the whole site."""
+    out = ROOT / "build" / "site"
+    try:
+        made = make([*build.sources(), build.CLASS], out, ROOT / "build" / "site-source", ROOT / "build" / "site-kept")
+    except ValueError as error:
+        sys.exit(str(error))
+    states = sum(len(player["states"]) for page in made for player in page.players.values())
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 2**20
+    print(f"{len(made)} lessons, {states} states of their widgets, {size:.0f} MiB: open {out / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The whole site: every page, every control of every widget, in a browser with no kernel and no network."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.browser.lab import CHROMIUM
+from tests.site.reader import SIZES, broken_links, dead_controls, look, median, opened, operate, reader
+
+import make  # isort: skip  (of site/, which the reader puts on the path)
+
+pytestmark = [pytest.mark.long, pytest.mark.browser, pytest.mark.xdist_group("site")]
+SITE = make.ROOT / "build" / "site"
+MIB = 2**20
+OTHERS = ["index", "glossary", "results", "api", "runs", "search", "genindex", "py-modindex"]
+LESSONS = [*make.build.sources(), make.build.CLASS]
+NAMES = OTHERS + [f"lessons/{source.stem}" for source in LESSONS]
+
+
+@pytest.fixture(scope="module")
+def pages(request):
+    """The whole site, as `make site` makes it; by name of a lesson, its page."""
+    if CHROMIUM is None:
+        if request.config.getoption("--require-browser"):
+            pytest.fail("There is no Chromium on this machine, and --require-browser was given.")
+        pytest.skip("There is no Chromium on this machine.")
+    made = make.make(LESSONS, SITE, make.ROOT / "build" / "site-source", make.ROOT / "build" / "site-kept")
+    return {page.source.stem: page for page in made}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def window(pages, request):
+    with reader(request.param) as opened_window:
+        yield opened_window
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_whole_and_within_reach_of_everyone(window, name):
+    with opened(window, SITE / f"{name}.html") as reading:
+        if name.startswith("lessons/") or name == "index":
+            assert reading.first_view() <= MIB, f"{reading.first_view() / MIB:.2f} MiB"
+        assert reading.faults == []
+        assert look(reading, name) == []  # last: axe-core asks for files by itself
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda source: source.stem)
+def test_every_control_of_a_lesson_plays_at_every_value(pages, window, source, record_property):
+    page = pages[source.stem]
+    assert len(page.players) >= 3 or source == make.build.sources()[0]
+    latencies = []
+    with opened(window, SITE / "lessons" / f"{source.stem}.html") as reading:
+        for name, widget in page.players.items():
+            faults, times = operate(reading.page, name, widget)
+            assert faults == dead_controls(name, widget) == []
+            latencies += times
+        assert reading.faults == []
+    record_property("median ms from key to picture", round(median(latencies), 1))
+    assert median(latencies) <= 100, "ms from key to picture"
+
+
+def test_all_pages_together_are_small_and_every_link_leads_somewhere(pages):
+    size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file())
+    assert size <= 60 * MIB, f"{size / MIB:.0f} MiB"
+    assert broken_links(SITE) == []
+
+
+def test_search_finds_a_word_with_the_network_off(window):
+    with opened(window, SITE / "search.html", "?q=sharpness") as reading:
+        reading.page.wait_for_selector("#search-results li a")
+        found = reading.page.locator("#search-results li a").all_inner_texts()
+        assert any("02" in title for title in found), found
+        assert reading.faults == []
+
+
+def test_the_command_says_where_the_site_is(pages):
+    done = subprocess.run(["make", "site"], cwd=make.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "index.html" in done.stdout
