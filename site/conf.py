@@ -43,6 +43,16 @@ def _skip() -> Exception:
     return SkipNode()
 
 
+def _examples(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Indented examples of a docstring are code, as they are."""
+    for i in reversed(range(1, len(lines))):
+        begins = lines[i].startswith("    ") and not lines[i - 1].strip()
+        after = next((line for line in reversed(lines[:i]) if line.strip()), "")
+        if begins and not after.startswith(" ") and not after.endswith("::"):
+            lines[i:i] = ["::", ""]
+
+
 def setup(app: Any) -> None:
     """Formulas as MathML, which browsers draw by themselves: no script, no font to load, and screen readers read it."""
+    app.connect("autodoc-process-docstring", _examples, priority=400)  # before napoleon
     app.add_html_math_renderer("mathml", inline_renderers=(_inline, None), block_renderers=(_display, None))

@@ -18,6 +18,7 @@ from pathlib import Path
 import pages
 from export import HERE, ROOT, STATES, build, export
 
+import samlib
 from samlib.course import results
 
 HERO = "hero"
@@ -62,13 +63,18 @@ def make(lessons: Sequence[Path], out: Path, work: Path, kept: Path) -> list[pag
         page = pages.Page(source, place, out)
         write(work / "lessons" / f"{source.stem}.md", page.text())
         made.append(page)
-    states = sum(len(player["states"]) for page in made for player in page.players.values())
-    if states > STATES:
+    if (states := count_states(made)) > STATES:
         raise ValueError(f"The widgets have {states} states together; at most {STATES} are allowed.")
     write_other_pages(lessons, made, work)
     run_sphinx(work, out, whole=list(lessons) == [*build.sources(), build.CLASS])
     copy_notebooks(lessons, out)
     return made
+
+
+def count_states(made: Sequence[pages.Page]) -> int:
+    """States of all widgets; those of the single class are lessons' own."""
+    lessons = [page for page in made if page.source != build.CLASS]
+    return sum(len(player["states"]) for page in lessons for player in page.players.values())
 
 
 def run_sphinx(work: Path, out: Path, whole: bool) -> None:
@@ -98,14 +104,27 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
         shutil.copy(picture, work)
     for name in ("glossary", "runs"):
         shutil.copy(ROOT / "docs" / f"{name}.md", work)
-    listed = "\n\n".join(
-        f"## {title}\n\n```{{eval-rst}}\n"
-        + "".join(f".. automodule:: samlib.{name}\n   :members:\n\n" for name in names)
-        + "```"
-        for title, names in MODULES.items()
-    )
-    write(work / "api.md", (HERE / "text" / "api.md").read_text(encoding="utf-8").replace("MODULES", listed))
+    write(work / "api.md", package_page())
     write(work / "results.md", how_made())
+
+
+def package_page() -> str:
+    """The page on the package, from its docstrings."""
+    public = {name: getattr(samlib, name) for name in samlib.__all__}
+    places = {name: f"{thing.__module__}.{name}" for name, thing in public.items() if hasattr(thing, "__qualname__")}
+    names = ", ".join(
+        f"{{py:obj}}`{name} <{place}>`" for name, place in sorted(places.items(), key=lambda n: n[0].lower())
+    )
+    listed = "\n\n".join(
+        f"## {title}\n\n" + "\n\n".join(f"### samlib.{module}\n\n{of_module(module)}" for module in modules)
+        for title, modules in MODULES.items()
+    )
+    return (HERE / "text" / "api.md").read_text(encoding="utf-8").replace("NAMES", names).replace("MODULES", listed)
+
+
+def of_module(name: str) -> str:
+    """The directive that documents a module."""
+    return f"```{{eval-rst}}\n.. automodule:: samlib.{name}\n   :members:\n```"
 
 
 def table(lessons: Sequence[Path]) -> str:
@@ -174,9 +193,10 @@ def main() -> None:
         made = make([*build.sources(), build.CLASS], out, ROOT / "build" / "site-source", ROOT / "build" / "site-kept")
     except ValueError as error:
         sys.exit(str(error))
-    states = sum(len(player["states"]) for page in made for player in page.players.values())
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 2**20
-    print(f"{len(made)} lessons, {states} states of their widgets, {size:.0f} MiB: open {out / 'index.html'}")
+    print(
+        f"{len(made)} lessons, {count_states(made)} states of their widgets, {size:.0f} MiB: open {out / 'index.html'}"
+    )
 
 
 if __name__ == "__main__":
