@@ -79,6 +79,7 @@ results:
 
 # torchattacks asks for an old requests, which nothing here needs.
 bench: dev
+	.venv/bin/python -m pip install --quiet foolbox
 	.venv/bin/python -m pip install --quiet --no-deps torchattacks
 	.venv/bin/python -m samlib bench --out benchmarks/results/steps.json
 	$(if $(ATTACKS)$(CIFAR),.venv/bin/python -m benchmarks.autoattack $(if $(CIFAR),--cifar "$(CIFAR)"))

@@ -34,7 +34,7 @@ from samlib.runs.settings import make_settings
 from samlib.runs.speed import Speed
 from samlib.sam import SAM
 
-PEERS = {"pytorch_optimizer": "SAM", "torchattacks": "PGD"}
+PEERS = {"pytorch_optimizer": "SAM", "torchattacks": "PGD", "foolbox": "PGD"}
 NETWORKS = ("small_resnet", "preact_resnet18")
 RHO, EPS, STEPS = 0.05, 8 / 255, 10
 Contenders = dict[str, Callable[[], object]]
@@ -125,7 +125,7 @@ def training_steps(ground: Ground) -> Contenders:
 
 
 def attack_steps(ground: Ground) -> Contenders:
-    """PGD of ten steps, the peer's, and ten times all that it needs: a forward pass and the gradient of the input."""
+    """PGD of ten steps, two peers', and ten times all that it needs: a forward pass and the gradient of the input."""
     images, model = ground.images(), ground.model().eval()
     x, y = as_pixels(images.x[: ground.batch_size]), images.y[: ground.batch_size]
 
@@ -144,6 +144,12 @@ def attack_steps(ground: Ground) -> Contenders:
     if other is not None:
         attack = other.PGD(model, eps=EPS, alpha=EPS / 4, steps=STEPS, random_start=False)
         found["PGD of ten steps, torchattacks"] = lambda: attack(x, y)
+    other = peer("foolbox")
+    if other is not None:
+        # it moves the network to a device of its own choice, unless it is told
+        theirs = other.PyTorchModel(model, bounds=(0, 1), device=ground.device)
+        run = other.attacks.LinfPGD(abs_stepsize=EPS / 4, steps=STEPS, random_start=False).run
+        found["PGD of ten steps, foolbox"] = lambda: run(theirs, x, y, epsilon=EPS)
     return found
 
 
@@ -202,7 +208,13 @@ PARTS: dict[str, tuple[Callable[[Ground], Contenders], dict[str, Sequence[str]]]
     ),
     "attack": (
         attack_steps,
-        {"PGD of ten steps": ("forward + input gradient, ten times", "PGD of ten steps, torchattacks")},
+        {
+            "PGD of ten steps": (
+                "forward + input gradient, ten times",
+                "PGD of ten steps, torchattacks",
+                "PGD of ten steps, foolbox",
+            )
+        },
     ),
     "epochs": (epochs, {f"{m} epoch": (f"{m} epoch, plain loop",) for m in ("SGD", "SAM")}),
 }

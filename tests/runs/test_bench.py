@@ -51,6 +51,7 @@ def test_every_kind_of_step_is_timed_and_compared_and_the_result_says_how(tmp_pa
     for package, pair in (
         ("pytorch_optimizer", ("SAM step", "SAM step, pytorch_optimizer")),
         ("torchattacks", ("PGD of ten steps", "PGD of ten steps, torchattacks")),
+        ("foolbox", ("PGD of ten steps", "PGD of ten steps, foolbox")),
     ):
         if content["peers"][package] != "not installed":
             expected.add(pair)
