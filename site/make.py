@@ -30,6 +30,7 @@ MODULES = {
     "Data and networks": ("data", "models", "layers"),
 }
 
+TEACHING = [f"teaching/{name}" for name in ("plans", "before", "after", "assessment", "class_of_forty", "slides")]
 # What the theme leaves out, and who uses a keyboard or a screen reader needs: what scrolls can be focused, and what
 # there are two of has a name.
 FOR_EVERYONE = {
@@ -98,12 +99,12 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
     page, hero = heroes[0] if heroes else (None, None)
     home = home.replace("<!-- hero -->", pages.raw(pages.player(HERO, hero, ".")) if page else "")
     home = home.replace("<!-- lessons -->", table(lessons)).replace("REPOSITORY", build.REPOSITORY)
-    home = home.replace("NAME", build.REPOSITORY.rpartition("/")[2])
+    home = home.replace("TEACHING", "\n".join(TEACHING)).replace("NAME", build.REPOSITORY.rpartition("/")[2])
     write(work / "index.md", home.replace("LESSONS", "\n".join(f"lessons/{source.stem}" for source in lessons)))
     for picture in (ROOT / "docs").glob("*.png"):
         shutil.copy(picture, work)
-    for name in ("glossary", "runs"):
-        shutil.copy(ROOT / "docs" / f"{name}.md", work)
+    for name in ("glossary", "runs", *TEACHING):
+        write(work / f"{name}.md", (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"))
     write(work / "api.md", package_page())
     write(work / "results.md", how_made())
 
