@@ -52,8 +52,7 @@ lesson.bet_on_the_templates.ask()
 # steps with the gradient found there.
 #
 # Both are *the 48-unit network on raw pixels*, the one for theory: its templates are linearly independent ($W$ has
-# *full row rank*), so that pixels can do to $z$ whatever first-layer weights can. (rho = 0.4 suits this network;
-# another may need another.)
+# *full row rank*), so that pixels can do to $z$ whatever first-layer weights can. (rho = 0.4 suits this network.)
 
 # %% tags=["class"]
 import samlib
@@ -336,6 +335,7 @@ lesson.recall_units.ask()
 #
 # - Z. Wei, J. Zhu, Y. Zhang 2023, *Sharpness-Aware Minimization Alone can Improve Adversarial Robustness*, [arXiv
 #   2305.05392](https://arxiv.org/abs/2305.05392): SAM and adversarial training as two ways to perturb features.
+# - C. Szegedy and others 2014, [arXiv 1312.6199](https://arxiv.org/abs/1312.6199): adversarial examples.
 # - P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur 2021, [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM.
 # - C. Ma, L. Ying 2021, [arXiv 2105.13462](https://arxiv.org/abs/2105.13462): through the first layer, flatness in
 #   the weights bounds the gradient in the input.

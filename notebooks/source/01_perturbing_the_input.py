@@ -294,8 +294,8 @@ assert 0.6 < ten < 0.9, "the ten most changed of 64 pixels hold most of the squa
 # **Explain.** In l_inf nearly all pixels have spent their whole budget, on more ink or on less, or they are paper or
 # ink already and cannot go on. In l_2 all share one budget, so most of it goes into the few with steep slopes.
 #
-# Is the change just noise? Is it a quirk of this one network? Random signs of the same 0.125, and another network that
-# began with other random weights:
+# Is the change just noise, or a quirk of this network? Random signs of the same 0.125, and a network that began with
+# other weights:
 
 # %%
 signs = 2 * torch.randint(2, (1000, *digits.shape), generator=torch.Generator().manual_seed(0)) - 1
@@ -538,11 +538,11 @@ lesson.recall_threat.ask()
 # %% [markdown]
 # ### Sources
 #
-# - I. Goodfellow, J. Shlens, C. Szegedy 2015, [arXiv 1412.6572](https://arxiv.org/abs/1412.6572): FGSM.
+# - I. Goodfellow, J. Shlens, C. Szegedy 2015, [arXiv 1412.6572](https://arxiv.org/abs/1412.6572): FGSM. In steps: A.
+#   Kurakin and others 2017, [arXiv 1607.02533](https://arxiv.org/abs/1607.02533).
 # - A. Madry and others 2018, [arXiv 1706.06083](https://arxiv.org/abs/1706.06083): PGD, and training against it.
+# - N. Carlini, D. Wagner 2017, [arXiv 1608.04644](https://arxiv.org/abs/1608.04644): the margin loss.
 # - N. Carlini and others 2019, *On Evaluating Adversarial Robustness*, [arXiv
 #   1902.06705](https://arxiv.org/abs/1902.06705): threat models, and a list of what goes wrong in reports.
 # - F. Croce, M. Hein 2020, [arXiv 2003.01690](https://arxiv.org/abs/2003.01690): AutoAttack, several attacks together.
-# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the paper of this course; it
-#   attacks with PGD.
 # - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.

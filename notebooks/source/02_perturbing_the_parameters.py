@@ -466,7 +466,7 @@ assert np.mean(off["both passes"][:3]) > 1.5 * np.mean(off["first pass only"][:3
 # - **A relative radius sees through its own rescalings only.** Ours has one unit for each matrix and bias, so rescaling
 #   single neurons fools it again. ASAM's, with one unit for each weight, is not fooled.
 # - **A long ascent step breaks training.** At rho = 0.8 about half of ten runs of the 256-unit network never fit their
-#   training images, because that far out the loss no longer looks as the gradient says. Lesson 03 lets you see it.
+#   training images, because that far out the loss no longer looks as the gradient says.
 
 # %% tags=["guard"]
 single, factors = rescale(nets["SAM"], 1.0), torch.ones(48, dtype=torch.float64)

@@ -101,7 +101,7 @@ assert 10.5 < mean["SAM 0.4", "linf 0.125"] - mean["SGD", "linf 0.125"] < 11.5
 assert 2.5 < mean["SAM 0.1", "linf 0.125"] - mean["SGD", "linf 0.125"] < 3.5  # the bet
 
 # %% [markdown]
-# Three things to read off the table.
+# Read off the table:
 #
 # - *What AT costs depends on its eps.* At 0.125 it is better than SGD on clean digits too; at 0.25 it is worse. "AT
 #   costs accuracy" says nothing without eps and data.
@@ -303,7 +303,7 @@ assert abs(points) < 0.01 < half
 #
 # On the ResNet, as tuned, each choice gains a few points, and no interval over three splits leaves out zero: they do
 # not settle which layers matter there, nor whether SAM gains at all. In the normalisation layers alone, reported to be
-# all that SAM needs for accuracy, no gain shows.
+# all that SAM needs for accuracy, no gain shows. (Section 2's button can choose the layers on the 256-unit network.)
 #
 # The first-layer picture is a reason why SAM *can* act like an attack. It is not the whole reason, and not a law.
 
@@ -407,8 +407,6 @@ for criterion in ("clean", "robust"):
 # ## 5 · Where it fails
 #
 # - **rho too large.** At rho = 0.8 five of ten runs never fit their training set.
-# - **A network that has not fitted its training set.** SAM changes where training ends. With too few epochs do not
-#   expect the effect.
 # - **A large eps.** At l_inf 0.25, SGD and SAM are both at zero. *Robust* without an eps means nothing.
 # - **Other data, other networks.** These are digits. We know of no one who has shown, with both sides tuned and
 #   reliable attacks, how much is left at the paper's scale, where AT with one step can collapse (Wong and others 2020).
