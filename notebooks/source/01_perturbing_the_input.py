@@ -108,8 +108,7 @@ print(f"rise of the loss, steepest step:   {steepest_rise:.2f}")
 assert (tried @ slopes).max() < 0.8 * steepest_rise  # not near
 
 # %% [markdown]
-# Random changes do not come near. *Random directions are no substitute for the worst one*, here and in the space of
-# weights.
+# *Random directions are no substitute for the worst one.*
 #
 # ### Before you trust a gradient, measure it
 #
@@ -153,8 +152,8 @@ assert torch.isclose(rise / (2 * h), by_torch[0, 0, 3, 4], rtol=1e-4)
 # ### Exercise 1 · FGSM (easy, 8 minutes)
 #
 # Write it. `model` maps images (n, ...) to logits (n, classes). Sum the loss over the images, so that each gets the
-# gradient of its own. The check compares your step with finite differences, and looks at what you leave behind: an
-# attack changes neither `x` nor anything in the network, its weights' `.grad` included.
+# gradient of its own. The check compares your step with finite differences, and looks at what you leave behind: return
+# detached images; change neither `x` nor the network, its weights' `.grad` included.
 
 
 # %% tags=["stub"]
@@ -228,18 +227,18 @@ assert min(end_of(norm, 0.12, 20, 0.02) for norm in ("linf", "l2")) > 0
 
 # %% [markdown]
 # **Explain.** Ten short steps end higher, and the image is misclassified. The one long step follows the slope at its
-# start; a third of the way it is closer to the black line than where it ends. Short steps turn in time. The smallest
-# eps that succeeds is 0.12, in both norms.
+# start; a third of the way along it is nearer to class B than at its end. Short steps turn in time. The smallest eps
+# that succeeds is 0.12, in both norms.
 #
-# Steps that are too short for their number never reach the edge of the ball; steps that are too long jump to and fro. A
-# common step size is 2.5 · eps / steps.
+# Too few short steps never reach the edge of the ball; too long ones jump to and fro. A common step size is 2.5 · eps /
+# steps.
 
 # %% [markdown]
 # ### Exercise 2 · PGD, for any ball (medium, 10 minutes)
 #
 # `ball.steepest(slopes)` is a step of norm 1, `ball.project(delta)` the nearest change inside. `gradient` is a
 # function: give it images, it returns the slopes of their losses. (The check gives it finite differences.) Write the
-# loop. If it never asks which norm it is, it will serve for weights as well, in lesson 02.
+# loop. It must never ask which norm it is.
 
 
 # %% tags=["stub"]
@@ -265,15 +264,15 @@ lesson.pgd.check(pgd)
 # ## 4 · A digit under attack
 #
 # Now 64 pixels, and the network of section 2. PGD takes 20 steps of eps / 8 on the cross-entropy, from the digit
-# itself: one of each class, chosen so that no attack of l_inf 0.02 breaks it.
+# itself: one of each class, four of them below, none of which an attack of l_inf 0.02 breaks.
 
 # %%
 digits, kinds = lesson.chosen_digits(net, x_test.double(), y_test)
 
 # %% [markdown]
 # **Move** `step` from 0 to 20: the logit of the right class (black) falls, the largest wrong one (orange) rises. Switch
-# the `norm` and compare the change. (The `eps` slider shows two radii: the first for l_inf, the second, four times as
-# large, for l_2.) At which eps would you hesitate yourself?
+# the `norm` and compare the change. (`eps` is first for l_inf, then for l_2: four times as large, a handy range, no
+# equality.) At which eps would you hesitate yourself?
 
 # %%
 lesson.digit_under_attack(net, digits, kinds)
@@ -295,8 +294,8 @@ assert 0.6 < ten < 0.9, "the ten most changed of 64 pixels hold most of the squa
 # **Explain.** In l_inf nearly all pixels have spent their whole budget, on more ink or on less, or they are paper or
 # ink already and cannot go on. In l_2 all share one budget, so most of it goes into the few with steep slopes.
 #
-# Is the change just noise? Is it a quirk of this one network? Random signs of the same 0.125, and another network that
-# began with other random weights:
+# Is the change just noise, or a quirk of this network? Random signs of the same 0.125, and a network that began with
+# other weights:
 
 # %%
 signs = 2 * torch.randint(2, (1000, *digits.shape), generator=torch.Generator().manual_seed(0)) - 1
@@ -349,8 +348,8 @@ lesson.bet_on_the_steps.ask()
 
 # %% [markdown]
 # **Move.** Begin with few steps of 0.02 eps. How high can you make the number? How low? Digits on orange are broken,
-# those on grey misclassified without an attack. At 40 steps a black line appears: what all attacks behind these
-# controls leave *together*.
+# those on grey misclassified without an attack. At 40 steps a black line appears: the digits that *none* of these
+# attacks breaks. The upright bar is the 95 % interval: how sure a share of 100 digits is.
 
 # %%
 robust = lesson.robust_on_the_way(resnet, some_x, some_y, EPS)  # 40 steps, four runs, two losses, four step sizes
@@ -381,8 +380,8 @@ assert union <= left(40, 0.1, 1, "ce")
 # %% [markdown]
 # **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. Steps that cannot reach the edge
 # of the ball cost the most; restarts and another loss find a few digits more. `samlib.robust_accuracy` therefore tries
-# several attacks, and counts as broken what any of them breaks. (And 100 digits are few: the 95 % interval of such a
-# share is ± 9 points.)
+# several attacks, and counts as broken what any of them breaks. (100 digits are few: ± 9 points. Four times as many
+# halve it.)
 #
 # A flat curve is no proof: it says that more of *this* attack does not help. Lesson 04 shows networks for which it goes
 # flat far too high.
@@ -539,11 +538,11 @@ lesson.recall_threat.ask()
 # %% [markdown]
 # ### Sources
 #
-# - I. Goodfellow, J. Shlens, C. Szegedy 2015, [arXiv 1412.6572](https://arxiv.org/abs/1412.6572): FGSM.
+# - I. Goodfellow, J. Shlens, C. Szegedy 2015, [arXiv 1412.6572](https://arxiv.org/abs/1412.6572): FGSM. In steps: A.
+#   Kurakin and others 2017, [arXiv 1607.02533](https://arxiv.org/abs/1607.02533).
 # - A. Madry and others 2018, [arXiv 1706.06083](https://arxiv.org/abs/1706.06083): PGD, and training against it.
+# - N. Carlini, D. Wagner 2017, [arXiv 1608.04644](https://arxiv.org/abs/1608.04644): the margin loss.
 # - N. Carlini and others 2019, *On Evaluating Adversarial Robustness*, [arXiv
 #   1902.06705](https://arxiv.org/abs/1902.06705): threat models, and a list of what goes wrong in reports.
 # - F. Croce, M. Hein 2020, [arXiv 2003.01690](https://arxiv.org/abs/2003.01690): AutoAttack, several attacks together.
-# - Z. Wei, J. Zhu, Y. Zhang 2023, [arXiv 2305.05392](https://arxiv.org/abs/2305.05392): the paper of this course; it
-#   attacks with PGD.
 # - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.

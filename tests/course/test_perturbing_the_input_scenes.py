@@ -200,13 +200,24 @@ def test_a_digits_state_tells_broken_from_misclassified_without_an_attack():
     assert bound.states(mask, 0, 1).tolist()[1] == bound.ROBUST
 
 
+def test_the_interval_of_a_share_holds_it_and_halves_with_four_times_the_images():
+    low, high = bound.interval(65, 100)
+    assert (round(low), round(high)) == (55, 74)  # Wilson's
+    few, many = np.diff(bound.interval(65, 100)), np.diff(bound.interval(65, 400))
+    assert many == pytest.approx(few / 2, rel=0.03)
+    assert bound.interval(100, 100)[0] < 97
+    assert bound.interval(100, 100)[1] <= 100 + 1e-9
+
+
 @pytest.mark.slow
 def test_the_bound_scene_says_how_many_are_robust(digits, robust):
     scene = lesson.upper_bound(robust, digits[1][:100])
     assert states_of(scene) <= 200
     for state, alt in at_both_ends(scene):
         mask = robust[state["loss"], state["size"]][state["steps"], : state["runs"]]
-        assert f"{100 * mask.all(0).double().mean():.1f} % of digits are robust" in alt
+        share = 100 * mask.all(0).double().mean().item()
+        assert f"{share:.1f} % of digits are robust" in alt
+        assert "interval {:.0f} to {:.0f} %".format(*bound.interval(share, 100)) in alt
 
 
 # ---- four faults -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from samlib.course import results, style, widgets
 from samlib.course.lessons import sam_alone as lesson
 from samlib.course.lessons.sam_alone import scenes
 from samlib.course.lessons.sam_alone.pictures import RobustCurves
+from tests.course import scenes as scenes_of_all
 
 
 @pytest.fixture(scope="module")
@@ -181,17 +182,24 @@ def test_the_layers_picture_says_the_means_of_the_runs_as_tuned():
     alt = re.search('alt="([^"]*)"', lesson.gain_by_layers(layers, norms).data)[1]
     mlp = mean(layers, "MLP first, tuned (robust)", "linf 0.125")
     assert f"first layer {mlp:.0f} %" in alt
+    points, half = results.lead(layers, "MLP first, tuned (robust)", "MLP SGD, tuned (robust)", "linf 0.125")
+    assert f"first layer {mlp:.0f} % ({100 * points:+.0f} ± {100 * half:.0f})" in alt
     alone = mean(norms, "ResNet norms, tuned (robust)", "linf 0.0625")
     assert f"norm layers {alone:.0f} %" in alt
 
 
-def test_the_table_of_costs_gives_means_over_splits_with_their_interval(methods):
-    lines = lesson.what_each_costs(methods, results.load("late")).data.splitlines()
-    assert len(lines) == 3 + len(scenes.PASSES)
-    runs = results.by_split(methods, "SAM, tuned (clean)", "linf 0.125").values()
-    middle, half = results.interval([100 * sum(values) / len(values) for values in runs])
-    (sam,) = (line for line in lines if line.startswith("| SAM | 6 |"))
-    assert f"| {middle:.1f} ± {half:.1f} |" in sam
+def test_the_picture_of_costs_gives_means_over_splits_with_their_interval_and_its_words_have_room(methods):
+    scene = lesson.what_each_costs(methods, results.load("late"))
+    for values in scenes_of_all.ends(scene):
+        alt = scenes_of_all.draw(scene, **values)
+        name = scenes.STARTS[values["start"]]
+        table = results.load("late") if "quarter" in name else methods
+        runs = results.by_split(table, f"{name}, tuned ({values['criterion']})", "linf 0.125").values()
+        middle, half = results.interval([100 * sum(found) / len(found) for found in runs])
+        assert f"{name} {scenes.PASSES[name]:g} passes, robust {middle:.1f} %" in alt
+        words = {text.get_text() for ax in scene.picture.fig.axes for text in ax.texts}
+        assert f"{middle:.1f} ± {half:.1f}" in words
+        assert scenes_of_all.same_when_drawn_whole(scene, **values)
 
 
 def test_passes_are_those_of_a_step():

@@ -43,7 +43,7 @@ def test_both_ways_give_the_same_features_and_the_same_answer(stage):
     nets, x, _, chosen, attacked = stage
     clean = x[chosen[3]].flatten()
     dx = attacked["SGD", 0.75][3].flatten() - clean
-    state = two_places.both_ways(nets["SGD"], clean, dx, dx)
+    state = two_places.both_ways(nets["SGD"], clean, dx, dx, clean / (clean @ clean))
     assert np.allclose(state["by input"], state["by weights"], atol=1e-12)
     assert np.allclose(state["z by input"], state["z by weights"], atol=1e-12)
     assert not np.allclose(state["by input"], state["before"], atol=1e-3)
@@ -54,7 +54,7 @@ def test_the_hero_says_what_the_networks_do(stage):
     nets, x, _, _, attacked = stage
     scene = lesson.hero(*stage)
     for values in ({"eps": 0.0, "digit": 3, "network": "SGD"}, {"eps": 1.5, "digit": 8, "network": "SAM"}):
-        alt = scene.draw(**values)
+        alt = scene.draw(**values, change="the shortest")
         net, digit = nets[values["network"]], values["digit"]
         said = int(net(attacked[values["network"], values["eps"]][digit : digit + 1]).argmax())
         assert f"the network says {said}, with it in the weights {said}," in alt
@@ -63,6 +63,19 @@ def test_the_hero_says_what_the_networks_do(stage):
         assert wrong / 4 <= similar <= wrong
         assert f"Of {len(x) - 1} other digits" in alt
     assert scene.controls["eps"].options[-1][1] == 1.5
+
+
+def test_a_change_that_spares_a_digit_does_the_same_to_this_one_and_nothing_to_the_other(stage):
+    nets, x, _, chosen, attacked = stage
+    flat, clean = x.flatten(1), x[chosen[3]].flatten()
+    dx = attacked["SGD", 0.75][3].flatten() - clean
+    order, _ = two_places.by_similarity(flat, chosen[3])
+    row = two_places.sparing_row(clean, flat[order[0]])
+    state = two_places.both_ways(nets["SGD"], clean, dx, dx, row)
+    assert np.allclose(state["z by input"], state["z by weights"], atol=1e-12)
+    assert np.allclose(state["dW"] @ flat[order[0]].numpy(), 0, atol=1e-12)
+    scene = lesson.hero(*stage)
+    assert "dW spares the most similar" in scene.draw(eps=0.75, digit=3, network="SGD", change=lesson.CHANGES[1])
 
 
 @pytest.mark.slow

@@ -50,7 +50,8 @@ def lead(result: Result, setting: str, baseline: str, measure: str) -> tuple[flo
     """How far a setting is above another, and the half width of the 95 % interval over splits of the data.
 
     On each split the difference of the means over seeds is taken. Where both were tuned anew on each, the interval
-    covers another split, other seeds, and another choice of the settings.
+    covers other seeds and another choice of the settings. Splits that share images vary less than new data would, so it
+    is too short (Nadeau and Bengio 2003, Inference for the Generalization Error).
 
     Raises:
         ValueError: the two were run together on fewer than two splits.

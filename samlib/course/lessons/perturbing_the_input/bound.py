@@ -32,8 +32,10 @@ def upper_bound(robust: Robust, x: Tensor) -> widgets.Live:
         shares = shares_robust(robust[loss, size], runs)
         picture.show_curves(shares_robust(robust[loss, size], 1)[: steps + 1], shares[: steps + 1], runs)
         picture.show_digits(states(robust[loss, size], steps, runs))
+        low, high = interval(shares[steps], len(x))
         return (
-            f"PGD on {loss}, {steps} steps of {size:g} eps, {runs} run(s): {shares[steps]:.1f} % of digits are robust."
+            f"PGD on {loss}, {steps} steps of {size:g} eps, {runs} run(s): {shares[steps]:.1f} % of digits are robust, "
+            f"95 % interval {low:.0f} to {high:.0f} %."
         )
 
     controls = {
@@ -63,6 +65,13 @@ def robust_to_all(robust: Robust) -> float:
     return 100 * torch.stack([mask[-1].all(0) for mask in robust.values()]).all(0).double().mean().item()
 
 
+def interval(percent: float, n: int) -> tuple[float, float]:
+    """The 95 % interval (Wilson's) of a share of n images, as if they were drawn anew; all in percent."""
+    share, z = percent / 100, 1.96
+    middle, half = share + z**2 / (2 * n), z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return 100 * (middle - half) / (1 + z**2 / n), 100 * (middle + half) / (1 + z**2 / n)
+
+
 class BoundPicture:
     """Left robust accuracy over the steps, right the digits themselves.
 
@@ -76,7 +85,7 @@ class BoundPicture:
 
     def __init__(self, fig: style.Canvas, images: np.ndarray, together: float) -> None:
         self.fig, self.sheet = fig, Sheet(fig)
-        self.together = together
+        self.together, self.n = together, len(images)
         Heading(fig, style.MARGIN, 24, "An upper bound", "what this attack has not broken")
         self._curves(axes(fig, 62, 46, 400, 326))
         self.heading = Heading(fig, self.LEFT, 24)
@@ -95,6 +104,7 @@ class BoundPicture:
         (self.one,) = ax.plot([], [], color=style.QUIET, linewidth=1.2)
         (self.several,) = ax.plot([], [], **style.AT.line())
         (self.here,) = ax.plot([], [], **style.AT.marks(markersize=9), clip_on=False)
+        (self.sure,) = ax.plot([], [], color=style.AT.color, linewidth=1.8, marker="_", markersize=9, clip_on=False)
         self.labels = Labels(ax)
 
     def show_curves(self, one: np.ndarray, several: np.ndarray, runs: int) -> None:
@@ -104,8 +114,15 @@ class BoundPicture:
         self.one.set_visible(runs > 1)
         self.several.set_data(at, several)
         self.here.set_data([steps], [several[steps]])
-        labels = [Label(f"{several[steps]:.0f} %", np.array([[steps, several[steps]]]), style.AT)]
-        avoid = [np.column_stack([at, one]), np.column_stack([at, several])]
+        low, high = interval(several[steps], self.n)
+        self.sure.set_data([steps, steps], [low, high])
+        said = f"interval: {low:.0f} to {high:.0f}"
+        labels = [
+            Label(
+                f"{several[steps]:.0f} %", np.array([[steps, y] for y in (several[steps], low, high)]), style.AT, said
+            )
+        ]
+        avoid = [np.column_stack([at, one]), np.column_stack([at, several]), np.array([[steps, low], [steps, high]])]
         self.bound.set_visible(steps == STEPS)  # not before: it would give away what more steps do
         if steps == STEPS:
             avoid.append(np.array([[0, self.together], [STEPS, self.together]]))
@@ -116,7 +133,7 @@ class BoundPicture:
         grid = [(np.array([[0, share], [STEPS, share]]), 0.7) for share in range(0, 101, 25)]
         self.labels.show(labels, avoid, grid)
         self.fig.moving = [self.heading.title, self.heading.said, self.sheet.painting, *self.counts]
-        self.fig.moving += [self.bound, self.one, self.several, self.here, *parts(self.labels)]
+        self.fig.moving += [self.bound, self.one, self.several, self.sure, self.here, *parts(self.labels)]
 
     def show_digits(self, state: np.ndarray) -> None:
         """Each digit on the paper of its state, (100,)."""

@@ -65,7 +65,7 @@ def digit_under_attack(net: nn.Module, digits: Tensor, labels: Tensor) -> widget
 
     levels = [(f"{a:g} or {b:g}", i) for i, (a, b) in enumerate(zip(*RADII.values(), strict=True))]
     controls = {
-        "digit": widgets.choice_slider("digit", DIGITS, 3),
+        "digit": widgets.choice_slider("digit", DIGITS, 8),
         "norm": widgets.toggle("norm", NORMS, "linf"),
         "level": widgets.choice_slider("eps: radius, in pixels (l_inf or l_2)", levels, 1),
         "step": widgets.choice_slider("step", SHOWN, STEPS),

@@ -252,8 +252,7 @@ pgd = Exercise(
     "perturbing_the_input/pgd",
     _judge_pgd,
     "With slopes from finite differences it goes where samlib's PGD goes, in both balls. Nothing in it says which "
-    "ball: "
-    "lesson 02 puts weights in it.",
+    "ball: lesson 02 asks the same of a ball of weights.",
     [
         "Begin at start. Each step: gradient where you are, one steepest step, back into the ball, back into [0, 1].",
         "ball.project wants the difference from x, and gives a difference back.",

@@ -68,19 +68,19 @@ bet_on_the_steps = Question(
 # ---- looking back ----------------------------------------------------------------------------------------------------
 
 recall_bound = Question(
-    "PGD with 100 steps and 20 restarts breaks none of 500 images at l_inf eps = 0.1. What follows?",
+    "PGD with 100 steps and 20 restarts leaves 400 of 500 images at l_inf eps = 0.1. What follows?",
     {
-        "the network is robust at 0.1": (
-            "It follows that this attack failed. Another loss, another start, another method may succeed."
+        "80 % of the images are robust": (
+            "It follows that this attack failed on them. Another loss, another start, another method may succeed."
         ),
-        "its robust accuracy at 0.1 is at most what was measured": (
+        "at most 400 of these 500 are robust": (
             "Each image that an attack breaks is certain. The others are only not broken yet."
         ),
-        "it is robust, if the network was in evaluation mode": (
+        "80 % are robust, if the network was in evaluation mode": (
             "Evaluation mode removes one fault. What is not broken is still only not broken yet."
         ),
     },
-    correct="its robust accuracy at 0.1 is at most what was measured",
+    correct="at most 400 of these 500 are robust",
 )
 
 recall_sign = Question(

@@ -145,6 +145,6 @@ def batchnorm_in_the_second_pass() -> widgets.Live:
 
     controls = {
         "policy": widgets.toggle("running statistics, or mode", list(POLICIES), POLICIES[0]),
-        "rho": widgets.choice_slider("rho: SAM's radius in weight space", [("0 (SGD)", 0.0), *RHOS[1:]], 0.1),
+        "rho": widgets.choice_slider("rho: SAM's radius in weight space", [("0 (no ascent)", 0.0), *RHOS[1:]], 0.1),
     }
     return widgets.live(fig, draw, controls)

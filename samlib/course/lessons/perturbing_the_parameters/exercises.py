@@ -331,14 +331,14 @@ recall_flat = Question(
             "Rescale B's layers and its number changes without any robustness. And AT's networks can be sharper and "
             "more robust than SAM's."
         ),
-        "perhaps, if both come from one family, at this radius": (
-            "Among SGD's and SAM's networks the order held, mostly. At a small radius, or with AT's, it did not."
+        "perhaps, if they differ in SAM's rho, at this radius": (
+            "Over SAM's rho the order held. Among seeds of one setting, at a small radius, or with AT's, it did not."
         ),
         "no: sharpness tells nothing about robustness": (
-            "Among SGD's and SAM's networks, at a large radius, the rank correlation is about −0.9."
+            "Over SAM's rho, at a large radius, the rank correlation is about −0.9."
         ),
     },
-    correct="perhaps, if both come from one family, at this radius",
+    correct="perhaps, if they differ in SAM's rho, at this radius",
 )
 
 recall_two_passes = Question(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -73,8 +73,18 @@ class RunsInThePlane:
         clouds = {name: np.column_stack([sharpness[name], self.robust[name]]) for name in shown}
         for name, mark in self.marks.items():
             mark.set_data(*clouds[name].T if name in shown else ([], []))
-        names = [Label(name.replace(" linf", ""), cloud, style.of(name)) for name, cloud in clouds.items()]
+        names = [
+            Label(name.replace(" linf", ""), self._apart(cloud, clouds.values()), style.of(name))
+            for name, cloud in clouds.items()
+        ]
         self.labels.show(names, [around(self.ax, run, 6) for cloud in clouds.values() for run in cloud])
+
+    def _apart(self, cloud: np.ndarray, clouds: Iterable[np.ndarray]) -> np.ndarray:
+        """Those two of a cloud's runs that are farthest from other clouds' runs: its name stands at them."""
+        places = self.ax.transData.transform
+        others = places(np.concatenate([other for other in clouds if other is not cloud]))
+        distances = np.linalg.norm(places(cloud)[:, None] - others[None], axis=2).min(1)
+        return cloud[np.argsort(distances)[-2:]]
 
 
 class CorrelationByRadius:

@@ -2,7 +2,6 @@
 
 from samlib.course.lessons.sam_alone.exercises import (
     bet_on_the_gain,
-    bet_on_the_layers,
     bet_on_the_loss,
     gain,
     layers,
@@ -25,7 +24,6 @@ from samlib.course.lessons.sam_alone.scenes import (
 __all__ = [
     "RADII",
     "bet_on_the_gain",
-    "bet_on_the_layers",
     "bet_on_the_loss",
     "clean_against_robust",
     "commit",

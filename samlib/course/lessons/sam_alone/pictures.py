@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from samlib.course import style
+from samlib.course import results, style
 from samlib.course.pictures import (
     Gap,
     Heading,
@@ -277,18 +277,74 @@ class LayerGains:
             percent_axis(ax, "robust accuracy (%)")
             ax.tick_params(axis="x", length=0)
 
-    def show(self, panel: int, title: str, said: str, runs: Mapping[str, np.ndarray]) -> None:
-        """One network: {what stands under a column: its runs in per cent}, SGD first."""
+    def show(
+        self,
+        panel: int,
+        title: str,
+        said: str,
+        runs: Mapping[str, np.ndarray],
+        gains: Mapping[str, tuple[float, ...]],
+    ) -> None:
+        """One network: {what stands under a column: its runs in per cent}, SGD first; the others' gains, with ±."""
         ax, (first, *_) = self.panels[panel], runs.values()
         base = float(first.mean())
         ax.set(xlim=(-0.5, len(runs) - 0.4))
         ax.set_xticks(range(len(runs)), list(runs))
         Heading(self.fig, style.MARGIN + 384 * panel, 26, f"{title}: robust accuracy (%)", said, axis=ax.yaxis)
         ax.plot([0, len(runs) - 0.5], [base, base], color=style.SGD.color, linewidth=0.8)
-        for i, values in enumerate(runs.values()):
+        for i, (name, values) in enumerate(runs.items()):
             mean, look = float(values.mean()), style.SAM if i else style.SGD
             marks = RunMarks(ax, i, look, width=0.5)
-            marks.show(values, f"{mean - base:+.0f}" if i else "")
+            marks.show(values, "{:+.0f} ± {:.0f}".format(*gains[name]).replace("-", "−") if i else "")
             marks.text.set_bbox({"facecolor": style.PAPER, "linewidth": 0, "pad": 1})
-            if i:
-                Gap(ax).show(i + 0.36, base, mean)
+            if i and abs(mean - base) > 2:  # a shorter arrow is all head
+                tip = {"arrowstyle": "-|>", "color": look.color, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+                ax.annotate("", (i + 0.36, mean), (i + 0.36, base), arrowprops=tip)
+
+
+class Costs:
+    """A row for each method, the cheapest first: its passes, and its robust and clean accuracy on every split."""
+
+    TOP, ROW = 62, 48
+
+    def __init__(self, fig: Canvas, rows: int) -> None:
+        self.fig, self.sheet = fig, Sheet(fig)
+        high = self.ROW * rows
+        self.robust = axes(fig, 210, self.TOP, 380, high)
+        self.clean = axes(fig, 640, self.TOP, 186, high)
+        self.robust.set(xlim=(20, 92), xlabel="robust accuracy at l_inf 0.125 (%)")
+        self.clean.set(xlim=(94.5, 99.9), xlabel="clean accuracy (%)")
+        for ax in (self.robust, self.clean):
+            ax.set(ylim=(rows - 0.5, -0.5), yticks=[])
+            ax.grid(axis="x")
+        self.heading = Heading(fig, style.MARGIN, 26, "What each costs, and gives")
+        self.sheet.text(196, self.TOP - 10, "passes", ha="right", quiet=True)
+        middles = [self.TOP + self.ROW * (i + 0.5) for i in range(rows)]
+        self.names = [self.sheet.text(style.MARGIN, y + 4, bold=True) for y in middles]
+        self.passes = [self.sheet.text(196, y + 4, ha="right") for y in middles]
+        self.marks = [[ax.plot([], [])[0] for ax in (self.robust, self.clean)] for _ in middles]
+        self.bars = [[ax.plot([], [], linewidth=2.2)[0] for ax in (self.robust, self.clean)] for _ in middles]
+        beneath = {"facecolor": style.PAPER, "linewidth": 0, "pad": 1}
+        self.shown = [
+            [ax.text(0, i - 0.2, "", ha="center", va="bottom", bbox=beneath) for ax in (self.robust, self.clean)]
+            for i in range(rows)
+        ]
+
+    def show(self, rows: Sequence[tuple[str, float, list[float], list[float]]], said: str) -> None:
+        """Of each method its name, its passes, and robust and clean accuracy on each split, in per cent."""
+        self.heading.show("What each costs, and gives", said)
+        for i, (name, passes, robust, clean) in enumerate(rows):
+            look = style.of(name)
+            self.names[i].set(text=name, color=look.dark)
+            self.passes[i].set_text(f"{passes:g}")
+            for mark, bar, text, values in zip(
+                self.marks[i], self.bars[i], self.shown[i], (robust, clean), strict=True
+            ):
+                mean, half = results.interval(values)
+                mark.set(**look.marks(alpha=0.6))
+                mark.set_data(values, np.full(len(values), i + 0.12))
+                bar.set_data([mean, mean], [i - 0.1, i + 0.34])
+                bar.set_color(look.color)
+                text.set(text=f"{mean:.1f} ± {half:.1f}", color=look.dark, x=mean)
+        drawn: list[list[Any]] = [*self.marks, *self.bars, *self.shown]
+        self.fig.moving = [*self.heading.artists, *self.names, *self.passes, *(part for row in drawn for part in row)]

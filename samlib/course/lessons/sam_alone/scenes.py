@@ -12,7 +12,7 @@ from torch import Tensor
 
 import samlib
 from samlib.course import results, style, widgets
-from samlib.course.lessons.sam_alone.pictures import Group, LayerGains, Method, Race, RobustCurves, TradeOff
+from samlib.course.lessons.sam_alone.pictures import Costs, Group, LayerGains, Method, Race, RobustCurves, TradeOff
 from samlib.course.results import Result
 
 RADII = (0.0, 0.0625, 0.125, 0.1875, 0.25)  # l_inf
@@ -161,7 +161,6 @@ def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Wo
 PATHS = {  # from SGD, the first of each, to more of what a method does: settings and their names
     "SAM": {"SAM 0.05": "", "SAM 0.1": "SAM, rho 0.1", "SAM 0.2": "", "SAM 0.4": "SAM, rho 0.4"},
     "AT": {"AT linf 0.125": "AT, eps 0.125", "AT linf 0.25": "AT, eps 0.25"},
-    "AT+SAM": {"AT+SAM": "AT+SAM"},
     "input noise": {"input noise 0.2": "input noise"},
     "weight noise": {"weight noise 0.4": "weight noise"},
 }
@@ -213,8 +212,17 @@ def gain_by_layers(layers: Result, norms: Result) -> HTML:
                 for part, name in PARTS.items()
                 if net == "ResNet" or part != "norms"
             }
-            picture.show(i, net, f"l_inf {measure.split()[1]}", runs)
-            means = [f"{name} {values.mean():.0f} %" for name, values in runs.items()]
+            both = {"runs": layers["runs"] + norms["runs"]}
+            gains = {
+                name: tuple(100 * v for v in results.lead(both, f"{net} {part}{TUNED}", f"{net} SGD{TUNED}", measure))
+                for part, name in PARTS.items()
+                if name in runs and part != "SGD"
+            }
+            picture.show(i, net, f"l_inf {measure.split()[1]}", runs, gains)
+            means = [
+                f"{name} {values.mean():.0f} %" + (" ({:+.0f} ± {:.0f})".format(*gains[name]) if name in gains else "")
+                for name, values in runs.items()
+            ]
             said.append(f"{net}, robust accuracy at {measure}: {', '.join(means)}.")
     return widgets.still(picture.fig, " ".join(said))
 
@@ -228,32 +236,40 @@ PASSES = {  # for an image, on average over training: forward 1, backward 1 for 
     "AT": 17,
 }
 TUNED = ", tuned (robust)"
+STARTS = {"at once": "SAM", "in the last quarter": "SAM, last quarter"}  # when SAM starts, and its setting
 
 
-def what_each_costs(methods: Result, late: Result) -> Markdown:
-    """Each method as tuned: passes for an image, clean and robust accuracy with the 95 % interval over splits.
+def what_each_costs(methods: Result, late: Result) -> widgets.Live:
+    """Each method as tuned: passes for an image, clean and robust accuracy on each split and the 95 % interval.
 
     Args:
         methods, late: the tables of these names; SAM in the last quarter of the epochs stands in the second.
     """
-    lines = [
-        "| | | tuned for clean accuracy | | tuned for robust accuracy | |",
-        "|---|---|---|---|---|---|",
-        "| | **passes** | **clean** | **l_inf 0.125** | **clean** | **l_inf 0.125** |",
-    ]
-    for name, passes in PASSES.items():
-        cells = [
-            over_splits(late if name == "SAM, last quarter" else methods, f"{name}, tuned ({criterion})", measure)
-            for criterion in ("clean", "robust")
-            for measure in ("clean", "linf 0.125")
-        ]
-        lines.append(
-            f"| {name} | {passes:g} | " + " | ".join(f"{mean:.1f} ± {half:.1f}" for mean, half in cells) + " |"
+    found = {"runs": methods["runs"] + late["runs"]}
+    with style.look():
+        picture = Costs(style.figure(3.5), len(PASSES) - 1)
+
+    def draw(criterion: str, start: str) -> str:
+        names = ["SGD", "input noise", STARTS[start], "AT, 1 step", "AT"]
+        names.sort(key=lambda name: PASSES[name])
+        robust, clean = (
+            [on_splits(found, f"{name}, tuned ({criterion})", measure) for name in names]
+            for measure in ("linf 0.125", "clean")
         )
-    return Markdown("\n".join(lines))
+        rows = list(zip(names, (PASSES[name] for name in names), robust, clean, strict=True))
+        picture.show(rows, f"all tuned for {criterion} accuracy")
+        said = [f"{name} {cost:g} passes, robust {np.mean(at):.1f} %" for name, cost, at, _ in rows]
+        return f"Tuned for {criterion} accuracy, at linf 0.125: {'; '.join(said)}."
+
+    controls = {
+        "criterion": widgets.toggle(
+            "all tuned for", [("clean accuracy", "clean"), ("robust accuracy", "robust")], "clean"
+        ),
+        "start": widgets.toggle("SAM starts", list(STARTS), "at once"),
+    }
+    return widgets.live(picture.fig, draw, controls)
 
 
-def over_splits(found: Result, setting: str, measure: str) -> tuple[float, float]:
-    """The mean over splits of the data, in per cent, and the half width of its 95 % interval."""
-    means = [100 * float(np.mean(runs)) for runs in results.by_split(found, setting, measure).values()]
-    return results.interval(means)
+def on_splits(found: Result, setting: str, measure: str) -> list[float]:
+    """The mean over seeds on each split of the data, in per cent."""
+    return [100 * float(np.mean(runs)) for runs in results.by_split(found, setting, measure).values()]

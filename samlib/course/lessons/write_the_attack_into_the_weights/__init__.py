@@ -1,9 +1,9 @@
 """The lesson *Write the attack into the weights*: its scenes, its exercises and its questions."""
 
 from samlib.course.lessons.write_the_attack_into_the_weights.exercises import (
-    bet_on_the_bars,
     bet_on_the_others,
     bet_on_the_points,
+    bet_on_the_templates,
     cheapest,
     recall_ghost,
     recall_rank,
@@ -12,12 +12,13 @@ from samlib.course.lessons.write_the_attack_into_the_weights.exercises import (
 )
 from samlib.course.lessons.write_the_attack_into_the_weights.gradients import two_gradients
 from samlib.course.lessons.write_the_attack_into_the_weights.margins import margins_lost, who_moves
-from samlib.course.lessons.write_the_attack_into_the_weights.two_places import hero
+from samlib.course.lessons.write_the_attack_into_the_weights.two_places import CHANGES, hero
 
 __all__ = [
-    "bet_on_the_bars",
+    "CHANGES",
     "bet_on_the_others",
     "bet_on_the_points",
+    "bet_on_the_templates",
     "cheapest",
     "hero",
     "margins_lost",

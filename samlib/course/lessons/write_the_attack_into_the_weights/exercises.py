@@ -10,36 +10,32 @@ from torch import Tensor
 
 from samlib.course.exercise import Exercise, Question, attempted
 
-bet_on_the_bars = Question(
-    "The perturbation moves from the pixels into the weights of the first layer. What will the ten bars do?",
+bet_on_the_templates = Question(
+    "The digit stays whole, and the templates are changed until the features are those of x + dx. For which dx can "
+    "that be done?",
     {
-        "they go back to what they were: the digit is whole again": (
-            "The digit is, but the templates have changed, by just as much as the digit did before."
-        ),
-        "they do not move at all": (
-            "dW x = W dx: the first layer gives the same numbers as before, and the rest of the network sees "
-            "nothing else."
-        ),
-        "they change, since weights are not pixels": (
-            "The rest of the network sees only z, and z is the same number by number."
+        "for small dx, and nearly": "There is nothing to approximate: dW x = W dx is a linear equation for dW.",
+        "for every dx, exactly": "Each unit has one equation to meet, and 64 weights of its own to meet it with.",
+        "for every dx, if W can be inverted": (
+            "Nothing is inverted: each unit has one equation to meet, and 64 weights of its own to meet it with."
         ),
     },
-    correct="they do not move at all",
+    correct="for every dx, exactly",
 )
 
 bet_on_the_others = Question(
-    "And other digits, which nobody touched: what does the change of the weights do to them?",
+    "Other digits, which nobody touched, pass through the changed templates. How much of the perturbation W dx do they "
+    "feel?",
     {
-        "nothing": "The weights are shared: every digit passes through them.",
-        "the same to all of them": (
-            "The change is W dx xᵀ/‖x‖²: another digit x′ feels it through ⟨x, x′⟩, so it depends on what x′ "
-            "looks like."
+        "nothing: it was made for this digit": "The weights are shared: every digit passes through them.",
+        "a part, and never as much as this digit": (
+            "A digit x′ feels W dx · ⟨x, x′⟩/‖x‖². With more ink in the same places the factor is above 1."
         ),
-        "the more, the more similar they are to this digit": (
-            "A digit x′ feels dW x′ = W dx · ⟨x, x′⟩/‖x‖²: the perturbation, times its similarity to x."
+        "the more, the more similar they are, some more than this digit": (
+            "A digit x′ feels W dx · ⟨x, x′⟩/‖x‖²: above 1 for one with more ink in the same places."
         ),
     },
-    correct="the more, the more similar they are to this digit",
+    correct="the more, the more similar they are, some more than this digit",
 )
 
 
@@ -197,13 +193,12 @@ recall_units = Question(
     "“The weights moved by rho = 0.4 and the pixels by eps = 0.4: the same strength.” Is it?",
     {
         "yes, both are Euclidean lengths of 0.4": (
-            "They are lengths in different spaces. For one digit, rho · ‖x‖ is a length in z, and eps "
-            "becomes one through W."
+            "They are lengths in different spaces: in section 3 they take ρ‖x‖ and ε‖w‖ from the margin of a point."
         ),
-        "no: only after both are carried into z do they compare": (
-            "rho becomes rho · ‖x‖, and eps at most eps times W's largest singular value."
+        "no: only what they do compares": (
+            "Section 3 compares what both take from the margin of a point: ε‖w‖ beside ρ‖x‖."
         ),
         "only for trained networks": "Training has no say in it. The two lengths live in different spaces.",
     },
-    correct="no: only after both are carried into z do they compare",
+    correct="no: only what they do compares",
 )

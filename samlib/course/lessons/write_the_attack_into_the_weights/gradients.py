@@ -13,6 +13,8 @@ def two_gradients(x: Tensor, weight: Tensor, g: Tensor, of_x: Tensor, of_weight:
     """Which tiles each gradient is made of: x, of_x (64,); weight, of_weight (48, 64); g = dl/dz (48,)."""
     x, weight, g, of_x, of_weight = (tensor.detach() for tensor in (x, weight, g, of_x, of_weight))
     units = g.abs().topk(3).indices.tolist()
+    terms = {unit: g[unit] * weight[unit] for unit in units}
+    high = float(max(values.abs().max() for values in (of_x, *terms.values())))  # one scale, so that the eye can add
     with style.look():
         sheet = Sheet(fig := style.figure(3.2))
         sheet.text(14, 24, "The gradient of the digit is made of weights", bold=True, fontsize=style.CAPTION)
@@ -25,10 +27,10 @@ def two_gradients(x: Tensor, weight: Tensor, g: Tensor, of_x: Tensor, of_weight:
 
         for k, unit in enumerate(units):
             left = 14 + 130 * k
-            place(left, 42, weight[unit], 0.6, rf"$g_{{{unit}}}$ times $w_{{{unit}}}$")
+            place(left, 42, terms[unit], high, rf"$g_{{{unit}}}$ times $w_{{{unit}}}$")
             sheet.text(left + 101, 83, "+", ha="center", fontsize=style.CAPTION)
         sheet.text(413, 83, "…  45 more units  =", va="baseline", quiet=True)
-        place(560, 42, of_x, float(of_x.abs().max()), r"$\nabla_x\,\ell = W^{\mathsf{T}}g$")
+        place(560, 42, of_x, high, r"$\nabla_x\,\ell = W^{\mathsf{T}}g$")
         place(14, 204, x, 0.0, "digit $x$")
         largest = 1.2 * float(g.abs().max())
         for k, unit in enumerate(units):

@@ -121,7 +121,7 @@ class MarginPicture:
         if points_moved:
             self.heading.show("An attack moves a point" if one else "An attack moves each point", "by eps")
         else:
-            self.heading.show("SAM's step moves the line", "by rho, for point 1" if one else "by rho, once for all")
+            self.heading.show("SAM's step moves the line", "by rho, for point 1" if one else "one step for all")
         self.heading.title.set_color(mover.dark)
         self.line.set_data(*_ends(w))
         self.line.set_color(style.INK if points_moved else style.SAM.color)

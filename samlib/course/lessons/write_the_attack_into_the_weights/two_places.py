@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from samlib.course import style, widgets
 from samlib.course.pictures import Sheet, grey, signed
-from samlib.duality import weight_equivalent
 from samlib.layers import mlp_parts
 
 UNITS, OTHERS = 4, 8
+CHANGES = ("the shortest", "spares the most similar")  # what the control of dW offers
 
 Attacks = Mapping[tuple[str, float], Tensor]  # (network, eps) -> images (10, 1, 8, 8)
 
@@ -33,23 +33,25 @@ def hero(
         picture = HeroPicture(style.figure(5.52))
     flat, radii = x.flatten(1), sorted({eps for _, eps in attacked})
 
-    def draw(eps: float, digit: int, network: str) -> str:
+    def draw(eps: float, digit: int, network: str, change: str) -> str:
         """Both perturbations, what they do to this digit, and what they do to all others."""
-        net, clean = nets[network], flat[chosen[digit]]
+        net, clean, spares = nets[network], flat[chosen[digit]], change == CHANGES[1]
         dx = attacked[network, eps][digit].flatten() - clean
         largest = attacked[network, radii[-1]][digit].flatten() - clean  # the same units at every eps
-        state = both_ways(net, clean, dx, largest)
         order, shares = by_similarity(flat, chosen[digit])
+        row = sparing_row(clean, flat[order[0]]) if spares else clean / (clean @ clean)
+        state = both_ways(net, clean, dx, largest, row)
+        shares = flat[order] @ row
         said = answers(net, state["W + dW"], flat[order])
         wrong = said != y[order]
         total, alike, rest = int(wrong.sum()), int(wrong[: len(order) // 4].sum()), len(order)
         shown = shown_others(rest)
-        picture.show_digit(state)
+        picture.show_digit(state, spares)
         picture.show_others(flat[order][shown].numpy(), shares[shown].numpy(), said[shown].tolist(), wrong[shown])
         picture.show_counts(total, rest, alike)
         top, by_weights = int(np.argmax(state["by input"])), int(np.argmax(state["by weights"]))
         return (
-            f"eps {eps:g}, digit {digit}, network {network}: with the perturbation in the input "
+            f"eps {eps:g}, digit {digit}, network {network}, dW {change}: with the perturbation in the input "
             f"the network says {top}, with it in the weights {by_weights}, "
             f"both with {100 * state['by input'][top]:.0f} %. "
             f"Of {rest} other digits, untouched, {total} are misclassified by the changed weights, "
@@ -60,16 +62,20 @@ def hero(
         "eps": widgets.choice_slider("eps: length of the perturbation dx (l_2)", radii, 0.75),
         "digit": widgets.choice_slider("digit", range(10), 3),
         "network": widgets.toggle("network trained with", list(nets), "SGD"),
+        "change": widgets.toggle("dW: change of weights", list(CHANGES), CHANGES[0]),
     }
     return widgets.live(picture.fig, draw, controls)
 
 
 @torch.no_grad()
-def both_ways(net: nn.Sequential, x: Tensor, dx: Tensor, largest: Tensor) -> dict[str, np.ndarray]:
-    """Everything that the upper part of the picture shows. x, dx, largest: (64,); `largest` chooses the units shown."""
+def both_ways(net: nn.Sequential, x: Tensor, dx: Tensor, largest: Tensor, row: Tensor) -> dict[str, np.ndarray]:
+    """Everything that the upper part of the picture shows. x, dx, largest, row: (64,).
+
+    `largest` chooses the units shown. The rows of dW are multiples of `row`, for which row @ x is 1: dW = W dx rowᵀ.
+    """
     _, first, after = mlp_parts(net)
     weight, bias, rest = first.weight.detach(), first.bias, nn.Sequential(*after)
-    d_weight = weight_equivalent(weight, dx, x)
+    d_weight = torch.outer(weight @ dx, row)
     units = (weight @ largest).abs().topk(UNITS).indices.sort().values
     by_input, by_weights = weight @ (x + dx) + bias, (weight + d_weight) @ x + bias
     return {
@@ -89,6 +95,12 @@ def both_ways(net: nn.Sequential, x: Tensor, dx: Tensor, largest: Tensor) -> dic
 def shares_felt(x: Tensor, others: Tensor) -> Tensor:
     """The share of x's perturbation that others feel through the weights, <x, x'> / ||x||²: (64,), (n, 64) -> (n,)."""
     return others @ x / (x @ x)
+
+
+def sparing_row(x: Tensor, other: Tensor) -> Tensor:
+    """The shortest row (64,) with row @ x = 1 and row @ other = 0: that part of x which the other does not share."""
+    part = x - (x @ other) / (other @ other) * other
+    return part / (part @ part)
 
 
 def by_similarity(flat: Tensor, i: int) -> tuple[Tensor, Tensor]:
@@ -128,7 +140,8 @@ class HeroPicture:
         self._words_answer()
         self._words_below()
         counts = [self.count, self.alike]
-        fig.moving = [self.sheet.painting, self.answer, self.percent, self.before, *counts, *self.felt, *self.said]
+        words = [self.answer, self.percent, self.before, self.ghost, self.formula, self.share]
+        fig.moving = [self.sheet.painting, *words, *counts, *self.felt, *self.said]
 
     def _words_input(self) -> None:
         text, top = self.sheet.text, self.ROWS[0]
@@ -148,12 +161,12 @@ class HeroPicture:
         text(50, top + 114, "digit $x$", ha="center")
         text(50, top + 130, "untouched", ha="center", quiet=True)
         self.sheet.arrow((96, top + 59), (142, top + 59), style.SAM.color)
-        ghost = "$dW = W\\,dx\\,x^{\\mathsf{T}}/\\Vert x\\Vert^2$"
-        for left, words in ((self.UNTOUCHED, "$W$"), (self.GHOST, ghost), (self.CHANGED, "$W + dW$")):
+        for left, words in ((self.UNTOUCHED, "$W$"), (self.CHANGED, "$W + dW$")):
             text(left + 59, top + 140, words, ha="center")
+        self.formula = text(self.GHOST + 59, top + 140, ha="center")
         for x, words in ((286, "+"), (440, "=")):
             text(x, top + 64, words, ha="center", fontsize=style.CAPTION)
-        text(self.GHOST + 59, top - 14, "a ghost of the digit (×4)", ha="center", quiet=True)
+        self.ghost = text(self.GHOST + 59, top - 14, ha="center", quiet=True)
 
     def _words_answer(self) -> None:
         text, middle = self.sheet.text, self.FEATURES + 24
@@ -172,13 +185,10 @@ class HeroPicture:
         self.before = text(826, 0, "before", quiet=True, ha="right")
 
     def _words_below(self) -> None:
-        text, felt = (
-            self.sheet.text,
-            "share of the perturbation that each feels: $\\langle x, x'\\rangle/\\Vert x\\Vert^2$",
-        )
+        text = self.sheet.text
         self.sheet.rule(400)
         text(14, 424, "Other digits, untouched", bold=True, fontsize=style.CAPTION)
-        text(self.OTHER[0], 424, felt, quiet=True)
+        self.share = text(self.OTHER[0], 424, quiet=True)
         text(14, 452, "when the input is perturbed", color=style.AT.dark)
         text(14, 468, "none of them changes", quiet=True)
         text(14, 500, "when the weights are perturbed", color=style.SAM.dark)
@@ -189,8 +199,13 @@ class HeroPicture:
     def _bar_top(self, k: int) -> int:
         return self.ROWS[0] + 2 + 31 * k
 
-    def show_digit(self, state: dict[str, np.ndarray]) -> None:
-        """The two ways for the chosen digit; `state` is of `both_ways`."""
+    def show_digit(self, state: dict[str, np.ndarray], spares: bool) -> None:
+        """The two ways for the chosen digit; `state` is of `both_ways`, `spares` whether its dW spares another."""
+        self.ghost.set_text("sparing the first one below" if spares else "a ghost of the digit (×4)")
+        ghost = r"$dW = W\,dx\,x^{\mathsf{T}}/\Vert x\Vert^2$"
+        self.formula.set_text(r"$dW\,x = W\,dx,\ \ dW\,x' = 0$" if spares else ghost)
+        felt = r": $\langle x, x'\rangle/\Vert x\Vert^2$"
+        self.share.set_text("share of the perturbation that each feels" + ("; the first is spared" if spares else felt))
         (first, second), tile = self.ROWS, self.sheet.tile
         x, dx = (state[name].reshape(8, 8) for name in ("x", "dx"))
         tile(14, first + 23, grey(x))
@@ -201,7 +216,7 @@ class HeroPicture:
         for left, top, values, largest in (
             (self.CHANGED, first, state["W"], 0.6),
             (self.UNTOUCHED, second, state["W"], 0.6),
-            (self.GHOST, second, state["dW"], 0.15),
+            (self.GHOST, second, state["dW"], 0.6 if spares else 0.15),
             (self.CHANGED, second, state["W"] + state["dW"], 0.6),
         ):
             for k, unit in enumerate(values):
@@ -236,8 +251,8 @@ class HeroPicture:
         for i, left in enumerate(self.OTHER):
             self.sheet.tile(left, 436, grey(images[i].reshape(8, 8)), 7, frame=style.SAM.color if wrong[i] else "")
             self.sheet.bar(left, 504, 56, 7, style.PALE)
-            self.sheet.bar(left, 504, round(56 * min(float(shares[i]), 1.0)), 7, style.SAM.color)
-            self.felt[i].set_text(f"{100 * shares[i]:.0f} %")
+            self.sheet.bar(left, 504, round(56 * min(max(float(shares[i]), 0.0), 1.0)), 7, style.SAM.color)
+            self.felt[i].set_text(f"{100 * shares[i] + 0.0:.0f} %".replace("-0 ", "0 ").replace("-", "−"))
             self.said[i].set_text(f"says {said[i]}")
             self.said[i].set(
                 color=style.SAM.dark if wrong[i] else style.QUIET, fontweight="bold" if wrong[i] else "normal"
