@@ -34,13 +34,11 @@
 #
 # $$ dW\,x = W\,dx . $$
 #
-# This identity is what *dual* means in this course.
-#
-# **Dual: swap $W$ and $x$, and each statement about one space becomes one about the other.**
+# **This identity, read in two directions, is what *dual* means in this course.**
 #
 # - From pixels to weights, always: $dW = W\,dx\,x^{\mathsf T}/\lVert x\rVert^2$ (lesson 00).
-# - From weights to pixels, $dx = W^{+}dW\,x$ with the pseudo-inverse $W^{+}$, where $W$ has **full row rank**: no more
-#   units than pixels, none a combination of others.
+# - From weights to pixels, $dx = W^{+}dW\,x$ with the pseudo-inverse $W^{+}$, which gives the shortest such $dx$, where
+#   $W$ has **full row rank**: no more units than pixels, none a combination of others.
 #
 # *Dual does not mean equally strong.* What is a short change in one space may be a long one in the other. To compare
 # them, carry both into the features. Let $g = \nabla_z\ell$ be the gradient of a digit's loss. Then
@@ -51,7 +49,15 @@
 # W\,dx = \varepsilon\,\frac{W W^{\mathsf T} g}{\lVert W^{\mathsf T} g\rVert} . $$
 #
 # SAM's step goes along $g$: it is an attack on the features. The attack's step is turned by $WW^{\mathsf T}$ towards
-# the directions of large **singular values**. And with every direction allowed:
+# the directions of large **singular values**: the long half-axes of the ellipse that $W$ makes of a circle.
+
+# %%
+from samlib.course.lessons import one_layer_two_spaces as lesson
+
+lesson.bet_on_the_shape.ask()
+
+# %% [markdown]
+# With every direction allowed,
 #
 # - weights within rho reach a **ball** of features, of radius $\rho\lVert x\rVert$, whatever $W$ is;
 # - pixels within eps reach an **ellipse**, with half-axes eps times the singular values of $W$.
@@ -63,7 +69,6 @@
 import math
 
 import torch
-from samlib.course.lessons import one_layer_two_spaces as lesson
 
 g = lesson.GRADIENT  # (2, 1): the loss rises to the right, and a little upwards
 
@@ -77,30 +82,22 @@ def layer(kappa, angle):
 
 
 # %% [markdown]
-# ### Predict
-
-# %%
-lesson.bet_on_the_shape.ask()
-
-# %% [markdown]
-# ### Move
-#
-# On the right the features, on the left the pixels; thin lines join equal losses. (The curved loss stands for the rest
-# of the network, and $\lVert x\rVert = 1$.) Raise `kappa` to 4, then turn the `angle` from 0 to 90. Then choose `eps`
-# so that the pixels' ellipse just fits *inside* the weights' ball, or just goes *around* it.
+# **Move.** On the right the features, on the left the pixels; thin lines join equal losses. (The curved loss stands for
+# the rest of the network, and $\lVert x\rVert = 1$.) Raise `kappa` to 4, then turn the `angle` from 0 to 90. Then
+# choose `eps` so that the pixels' ellipse just fits *inside* the weights' ball, or just goes *around* it.
 
 # %%
 lesson.ball_and_ellipse()
 
 # %% [markdown]
-# ### Explain
+# **Explain.**
 #
 # - **kappa 1.** Ball and ellipse coincide. Here one eps *is* one rho.
 # - **kappa 4, angle 0.** The long axis points up the slope, so the attack raises the loss more.
 # - **kappa 4, angle 90.** The short axis points up the slope, so SAM's step raises it more, although no singular value
 #   and no radius has changed.
-# - **kappa 4, angle 75.** In the features the steps are more than 60 degrees apart.
-# - **Which one is the ellipse?** In pixel space it is the weights. Each space finds the other one crooked.
+# - **kappa 4, between.** In the features the steps point apart. How far, is exercise 1.
+# - **Which one is the ellipse?** In pixel space it is the weights.
 
 # %% tags=["guard"]
 from samlib.duality import dz_by_input, dz_by_weights
@@ -187,15 +184,15 @@ lesson.way_back(nets, x_train, y_train, x_test[ten])
 
 # %% [markdown]
 # **Explain.** SAM's step is noise to the eye. An attack as long does far more: on average it raises the loss over five
-# times as much, at every setting. **Dual, and not equally strong.** That is no contradiction: SAM's step is the
-# steepest of its length in the *weights*. $W^{+}$ makes its parts along small singular values long in the pixels,
-# where they do little.
+# times as much, at every setting. **Dual, and not equally strong.** (How long the change is for one rho depends on the
+# layer: SAM's makes it longer than SGD's.) That is no contradiction: SAM's step is the steepest of its length in the
+# *weights*. $W^{+}$ makes its parts along small singular values long in the pixels, where they do little.
 #
 # About a third of the shifted pixels (27 to 40 %, on average over test digits) leave [0, 1], because most pixels are
 # paper or ink to begin with. SAM may go where no attacker can.
 
 # %% tags=["guard"]
-from samlib.duality import at_layer
+from samlib.duality import at_layer, dz_by_weights
 
 assert (by_weights - by_pixels).abs().max() < 1e-9
 some = range(0, 597, 6)
@@ -211,19 +208,23 @@ for one in nets.values():
             assert 0.27 < sum(way[0].outside for way in ways) / len(ways) < 0.4
             assert all((way[0].logits["weights"] - way[0].logits["pixels"]).abs().max() < 1e-9 for way in ways)
 assert ((x_test == 0) | (x_test == 1)).double().mean() > 0.5  # most pixels are paper or ink
+longer = {}
+for name, one in nets.items():
+    at = at_layer(one, x_test, y_test)
+    longer[name] = (dz_by_weights(at.g, at.x, 0.1, bias=True) @ torch.linalg.pinv(at.weight).T).norm(dim=1).median()
+assert longer["SAM"] > 1.2 * longer["SGD"]
 
 # %% [markdown]
 # ## 3 · The sandwich: two exchange rates
 #
-# Let $S(\rho)$ be the highest loss that weights within rho can cause for a digit, and $A(r)$ the highest that pixels
-# within $r$ can. The ball of radius $\rho\lVert x\rVert$ lies between two ellipses, so its worst loss lies between
-# theirs:
+# Let $H(\rho)$ be the highest loss that first-layer weights within rho can cause for *one* digit, and $A(r)$ the
+# highest that pixels within $r$ can. The ball of radius $\rho\lVert x\rVert$ lies between two ellipses, so its worst
+# loss lies between theirs:
 #
-# $$ A\!\left(\frac{\rho\lVert x\rVert}{\sigma_{\max}}\right) \;\le\; S(\rho) \;\le\;
+# $$ A\!\left(\frac{\rho\lVert x\rVert}{\sigma_{\max}}\right) \;\le\; H(\rho) \;\le\;
 # A\!\left(\frac{\rho\lVert x\rVert}{\sigma_{\min}}\right) $$
 #
-# The lower bound always holds, the upper one where $W$ has full row rank. So rho has *two* translations into eps, and
-# they differ by the condition number.
+# The lower bound always holds, the upper one where $W$ has full row rank.
 #
 # What does that mean for a real layer? Below are the SGD network's first layer and layers with the same singular
 # vectors, whose singular values are drawn together until all are equal (same geometric mean; the bias keeps the digit's
@@ -234,7 +235,7 @@ lesson.bet_on_the_sandwich.ask()
 
 # %% [markdown]
 # **Move** `kappa` from the right end, the real layer, to the left, for several digits and `rho`. (Losses by gradient
-# ascent, 20 steps from 7 starts. One start is what the search below it found, so the order holds for what is found.)
+# ascent, 20 steps from 7 starts, one of them the end of the next lower search: so the order is kept.)
 
 # %%
 found = lesson.sandwiches(nets["SGD"], x_test[ten], y_test[ten])
@@ -242,13 +243,13 @@ lesson.sandwich(found)
 
 # %% [markdown]
 # **Explain.** The middle curve is flat (but for what the search misses), because the weights' ball does not depend on
-# singular values. For the real layer the two pixel radii differ by a factor of about 30, and for digit 8 at rho = 0.1
-# their losses by hundreds: true, and nearly empty. To the left the bounds close.
+# singular values. The two pixel radii differ by the condition number: for the real layer by a factor of about 30, and
+# for digit 8 at rho = 0.1 their losses by hundreds: true, and nearly empty. To the left the bounds close.
 #
 # **rho and eps share no unit; a layer gives them an exchange rate, and a real layer gives two, far apart.**
 #
-# The lower bound is the nearer one. The upper one pays for directions that the layer nearly ignores: to get as far
-# there, an attacker at rho = 0.1 needs an eps nearly as long as the digit itself.
+# The lower bound is the nearer one. The upper one pays for directions that the layer nearly ignores: to match
+# rho = 0.1 there, an attacker needs an eps nearly as long as the digit itself.
 
 # %% tags=["guard"]
 sigmas = found.sigmas
@@ -263,12 +264,14 @@ assert 0.8 < 0.1 / sigmas[-1] < 1  # eps over ‖x‖
 assert 27 < sigmas[0] / sigmas[-1] < 35
 
 # %% [markdown]
-# ### What is proved about flat minima
+# ### What is proved about flatness
 #
 # Close to the digit the loss is straight, and the sandwich becomes one of gradients:
 #
 # $$ \sigma_{\min}\lVert\nabla_W\ell\rVert \;\le\; \lVert x\rVert\,\lVert\nabla_x\ell\rVert \;\le\;
 # \sigma_{\max}\lVert\nabla_W\ell\rVert . $$
+#
+# **Move** `eps` away from 0. Each dot is a test digit, its height the rise of the loss within eps, over eps.
 
 # %%
 lesson.gradients(nets, x_test, y_test)
@@ -282,18 +285,20 @@ for one in nets.values():
     assert (bounds.lower <= bounds.value * (1 + 1e-9)).all()
     assert (bounds.value <= bounds.upper * (1 + 1e-9)).all()
     assert (bounds.value > bounds.upper / 2).double().mean() > 0.5  # most digits, within a factor of two
+    for eps, share in ((0.1, 0.6), (0.4, 0.9)):
+        rise = at.x.norm(dim=1) * lesson.rise_per_length(one, x_test, y_test, eps)
+        assert (rise > bounds.upper).double().mean() > share
 
 # %% [markdown]
-# Most digits lie within a factor of two of the upper line. So a loss that is flat in the first layer's weights has a
-# small input gradient, as far as $\sigma_{\max}$ allows; Ma and Ying (2021) found this link between flat minima and
-# the input gradient. (With lesson 02's warning: rescale the layer, and $\nabla_W\ell$ and $\sigma$ change against each
-# other.)
+# **Explain.** At eps = 0, the gradient, most digits lie within a factor of two of the upper line. So where a digit's
+# *own* loss is flat in the first layer's weights, its input gradient is small, as far as $\sigma_{\max}$ allows. A flat
+# *mean*, as in lesson 02, proves it only where nothing cancels, as at minima that fit every digit. (Ma and Ying 2021
+# have a link between flat minima and the gradient of the network's function. And lesson 02's warning holds: rescale the
+# layer, and $\nabla_W\ell$ and $\sigma$ change against each other.)
 #
 # **Proved is a small input gradient, at the digits themselves. Robustness at a finite eps is not.**
 #
-# The loss may bend upwards before eps is reached. That flatness gives *local*, not global robustness is also what
-# Walter et al. (2025) report; adversarial examples, they write, often lie in large flat regions where the network is
-# confidently wrong. (We have read their abstract only.)
+# The loss bends upwards: at eps = 0.1 most digits are above the line that bounds their gradient, at 0.4 nearly all.
 
 # %% [markdown]
 # ## 4 · A shared ascent step: m-SAM
@@ -304,8 +309,7 @@ for one in nets.values():
 # $$ dz_j \;=\; \rho\,\frac{G\,x_j}{\lVert G\rVert}
 # \;=\; \rho\,\frac{\sum_i g_i\,\langle x_i, x_j\rangle}{\lVert G\rVert} , $$
 #
-# a mixture of everyone's gradients, weighted by similarity. It may be short, and it may point the wrong way: where
-# $\langle g_j, dz_j\rangle < 0$ it goes *downhill*, and the loss of digit $j$ falls.
+# a mixture of everyone's gradients, weighted by similarity.
 
 # %%
 lesson.bet_on_the_batch.ask()
@@ -318,12 +322,12 @@ lesson.bet_on_the_batch.ask()
 lesson.shared_step()
 
 # %% [markdown]
-# **Explain.**
+# **Explain.** Where $\langle g_j, dz_j\rangle < 0$, the step goes *downhill*: the loss of digit $j$ falls.
 #
 # - **Nothing in common (similarity 0).** Nobody feels the others: every perturbation points up its own slope, and has
 #   $1/\sqrt m$ of its length (root mean square).
 # - **All alike (similarity 1).** Everyone gets the same perturbation at full length, and at $m = 16$ it goes downhill
-#   for a third of them. (With more features, for fewer.)
+#   for a third of them. (With more features, for fewer. In a real batch a few digits with large gradients decide.)
 #
 # Real digits are alike: two of them have a cosine of 0.7 on average. SAM's ascent step in the first layer, shared by
 # m *training digits*:
@@ -357,19 +361,17 @@ assert 30 < curves[1.0][1][lesson.SIZES.index(16)] < 38
 # %% [markdown]
 # The perturbation keeps most of its length, and for a quarter to a half of the digits it points downhill.
 #
-# Does sharing matter, then? The literature has a name for it, **m-SAM**: one ascent step for each m examples
-# (Andriushchenko and Flammarion 2022). The m is the same, the question is not. There it is *generalisation*, and
-# smaller m helps. (Two later papers give reasons, by their abstracts: noise in the ascent step regularises, more so the
-# smaller m is; and the part of the step that is the full gradient hurts.) Here it is the *direction* of one
-# perturbation, before any training.
+# Does sharing matter, then? The literature has a name for it, **m-SAM**: one ascent step for each m examples (Foret and
+# others 2021 call it m-sharpness; Andriushchenko and Flammarion 2022). The m is the same, the question is not. There it
+# is *generalisation*, and smaller m helps. Here it is the *direction* of one perturbation, before any training.
 #
-# **A shared step loses its direction. Whether training suffers is measured in lesson 06, and it does not.**
+# **A shared step loses its direction. Whether training suffers is a question for lesson 06.**
 #
 # ### Exercise 2 · Eight digits (medium, 8 minutes)
 #
-# Find eight test digits whose joint ascent step *helps* at least six of them: SAM's step in the first layer of the SGD
-# network, weights and bias, rho = 0.1, for these eight alone. Their mean loss rises (to first order it must).
-# `try_eight` shows what happens to any eight; random ones hardly ever do it.
+# Find eight test digits of which the joint ascent step *lowers* the loss of at least six: SAM's step in the first layer
+# of the SGD network, weights and bias, rho = 0.1, for these eight alone. Their mean loss rises (to first order it
+# must). `try_eight` shows what happens to any eight; random ones hardly ever do it.
 
 # %%
 net, test_layer = nets["SGD"], at_layer(nets["SGD"], x_test, y_test)
@@ -408,9 +410,9 @@ assert (helped >= 6).double().mean() < 0.15  # random ones hardly ever do it
 # %% [markdown]
 # ### Exercise 3 · A run that could refute the explanation (hard, 10 minutes)
 #
-# The first-layer explanation says: *SAM's networks are more robust because perturbing first-layer weights is a
-# disguised change of the pixels.* Design a run, compared with another one, and an outcome that the explanation forbids.
-# Robust accuracy counts as different beyond the 95 % interval over ten seeds.
+# The first-layer explanation says: *SAM's networks are more robust, and only because perturbing first-layer weights is
+# a disguised change of the pixels.* Design a run, compared with another one, and an outcome that the explanation
+# forbids. Robust accuracies differ if the 95 % interval of their difference, over splits of the data, leaves out 0.
 
 # %% tags=["stub"]
 design = {
@@ -418,7 +420,7 @@ design = {
     "perturb": ...,  # in SAM's ascent step: "first layer", "later layers" or "all layers"
     "against": ...,  # "SGD" or "SAM on all layers"
     "rho": ...,  # "0.4" or "chosen on validation images"
-    "refuted if": ...,  # robust accuracy is "higher", "not higher", "lower" or "not lower"
+    "refuted if": ...,  # the run's robust accuracy is "higher", "not higher", "lower" or "not lower" than the other's
 }
 
 # %% tags=["solution", "exercise:one_layer_two_spaces/refute"]
@@ -440,7 +442,8 @@ lesson.refute.check(design)
 #   picture (exercise 3).
 # - **Convolutions** share their weights between places, so what they reach is no ball.
 # - **The box.** Pixels end at 0 and 1; neither ball nor ellipse knows that.
-# - **More units than pixels.** No upper bound, and part of SAM's perturbation belongs to no picture:
+# - **More units than pixels.** The sandwich has no upper bound, the gradients have no lower line, and part of SAM's
+#   perturbation belongs to no picture:
 
 # %%
 wide = {name: samlib.mlp((256,), mean=0.0, std=1.0) for name in ("untrained", "SGD", "SAM")}
@@ -500,7 +503,7 @@ assert 0.2 < unreached["SGD"] < unreached["SAM"] < 0.6 < 0.85 < unreached["untra
 # - SAM's ascent step in the first layer is the change $W^{+}(dW\,x + db)$ of the pixels, where the layer has full row
 #   rank; part of it leaves [0, 1].
 # - rho translates into two radii of pixels, $\rho\lVert x\rVert/\sigma_{\max}$ and $\rho\lVert x\rVert/\sigma_{\min}$.
-# - Flat in the first layer's weights means a small input gradient, and no more.
+# - Where a digit's own loss is flat in the first layer's weights, its input gradient is small. No more is proved.
 # - Unlike inputs that share an ascent step share its length, alike ones its direction.
 #
 # ### Three questions
@@ -522,11 +525,8 @@ lesson.recall_batch.ask()
 #   Minimization and Adversarial Training*, [arXiv 2402.15152](https://arxiv.org/abs/2402.15152).
 # - C. Ma, L. Ying 2021, [arXiv 2105.13462](https://arxiv.org/abs/2105.13462): flat minima regularise the input gradient
 #   (abstract).
-# - N. P. Walter and others 2025, [arXiv 2510.14231](https://arxiv.org/abs/2510.14231): flatness and robustness
-#   (abstract).
 # - P. Foret and others 2021, [arXiv 2010.01412](https://arxiv.org/abs/2010.01412): SAM.
-# - M. Andriushchenko, N. Flammarion 2022, [arXiv 2206.06232](https://arxiv.org/abs/2206.06232): m-SAM. On its
-#   generalisation: H. Luo and others 2025, [arXiv 2509.18001](https://arxiv.org/abs/2509.18001); T. Li and others 2024,
-#   [arXiv 2403.12350](https://arxiv.org/abs/2403.12350). (All three: abstracts.)
+# - M. Andriushchenko, N. Flammarion 2022, [arXiv 2206.06232](https://arxiv.org/abs/2206.06232): m-SAM
+#   (abstract).
 # - Ball, ellipse and sandwich are derived, and all figures measured, for this course.
 # - The digits: E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository, as shipped with scikit-learn.

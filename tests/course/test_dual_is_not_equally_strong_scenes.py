@@ -10,6 +10,7 @@ import torch.nn.functional as F
 import samlib
 from samlib.course.lessons import dual_is_not_equally_strong as lesson
 from samlib.course.lessons.dual_is_not_equally_strong.members import LENGTH
+from samlib.course.widgets import choices
 from samlib.duality import at_layer
 from tests.course.scenes import draw, ends, same_when_drawn_whole
 
@@ -74,6 +75,19 @@ def test_runs_of_the_family_come_with_their_own_length_or_with_one_for_all():
     assert lesson.runs_of("SGD", "clean") == lesson.runs_of("SGD", "clean", "0.2")
 
 
+def test_the_table_has_a_line_for_each_setting_and_the_lead_over_splits():
+    lines = lesson.table().split("\n")
+    assert [line[:16].strip() for line in lines[1:]] == list(lesson.SETTINGS)
+    gain, half = lesson.lead("alpha 1", "alpha 0", "linf 0.125")
+    assert gain == pytest.approx(
+        100 * np.subtract(*(np.mean(lesson.runs_of(f"alpha {a}", "linf 0.125")) for a in "10"))
+    )
+    row = next(line for line in lines if line.startswith("alpha 1 "))
+    assert f"{100 * np.mean(lesson.runs_of('alpha 1', 'linf 0.125')):.1f}" in row
+    assert row.endswith(f"+{gain:.1f} ± {half:.1f}")
+    assert "±" not in next(line for line in lines if line.startswith("alpha 0 "))
+
+
 @pytest.mark.slow
 def test_the_ladder_says_every_mean():
     scene = lesson.ladder()
@@ -98,3 +112,19 @@ def test_direction_and_ball_says_every_mean():
                 runs = lesson.runs_in_ball(direction, ball, values["measure"])
                 assert f"{name} in {said} {100 * np.mean(runs):.0f} %" in alt
     assert same_when_drawn_whole(scene)
+
+
+@pytest.mark.slow
+def test_no_line_runs_through_a_number_of_direction_and_ball():
+    scene = lesson.direction_and_ball()
+    for measure in choices(scene.controls["measure"]):
+        draw(scene, measure=measure)
+        for ax in scene.picture.fig.axes:
+            joining = [line for line in ax.lines if len(line.get_xdata()) == 2 and np.ptp(line.get_xdata()) > 0.9]
+            assert len(joining) == 2
+            for text in (text for text in ax.texts if text.get_text()[:1].isdigit()):
+                box = text.get_window_extent(scene.picture.fig.canvas.get_renderer())
+                for line in joining:
+                    ends = ax.transData.transform(np.column_stack(line.get_data()))
+                    way = ends[0] + np.linspace(0, 1, 200)[:, None] * (ends[1] - ends[0])
+                    assert not any(box.contains(*point) for point in way), (measure, text.get_text())

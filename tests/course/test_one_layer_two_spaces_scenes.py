@@ -240,9 +240,34 @@ def test_the_sandwich_says_the_three_losses(found):
     assert same_when_drawn_whole(scene)
 
 
-def test_the_gradients_are_drawn_for_each_network(stage):
+def test_the_rise_per_length_is_the_gradient_at_eps_0_and_reached_within_eps(stage):
     net, x, y = stage
-    assert "between the two lines" in lesson.gradients({"SGD": net, "SAM": net}, x, y).data
+    seen = at_layer(net, x, y)
+    slope = (seen.g @ seen.weight).norm(dim=1)
+    torch.testing.assert_close(lesson.rise_per_length(net, x, y, 0.0), slope)
+    torch.testing.assert_close(lesson.rise_per_length(net, x, y, 1e-6), slope, rtol=1e-3, atol=0)
+    before = F.cross_entropy(net(x), y, reduction="none").detach()
+    along = F.normalize((seen.g @ seen.weight), dim=1).view_as(x)
+    for eps in (0.1, 0.4):
+        rise = eps * lesson.rise_per_length(net, x, y, eps)
+        one_step = F.cross_entropy(net(x + eps * along), y, reduction="none").detach() - before
+        assert (rise >= one_step - 1e-9).all()
+    assert (4 * lesson.rise_per_length(net, x, y, 0.4) >= lesson.rise_per_length(net, x, y, 0.1) - 1e-9).all()
+
+
+@pytest.mark.slow
+def test_the_gradients_say_how_many_digits_lie_above_the_upper_line(stage):
+    net, x, y = stage
+    scene = lesson.gradients({"SGD": net, "SAM": net}, x, y)
+    seen, lengths = at_layer(net, x, y), x.flatten(1).norm(dim=1)
+    bound = singular_range(seen.weight)[1] * seen.g.norm(dim=1) * lengths
+    for eps in choices(scene.controls["eps"]):
+        above = int((lengths * lesson.rise_per_length(net, x, y, eps) > bound * (1 + 1e-9)).sum())
+        assert draw(scene, eps=eps).endswith(
+            f"of 10 test digits these lie above the upper line: {above} on SGD, {above} on SAM."
+        )
+        assert above == 0 if eps == 0 else True
+    assert same_when_drawn_whole(scene, eps=0.4)
 
 
 # ---- a batch ---------------------------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ from samlib.course.lessons.dual_is_not_equally_strong.trained import (
     SETTINGS,
     direction_and_ball,
     ladder,
+    lead,
     runs_in_ball,
     runs_of,
+    table,
 )
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "direction_and_ball",
     "family",
     "ladder",
+    "lead",
     "members",
     "recall_outgrown",
     "recall_shares",
@@ -39,4 +42,5 @@ __all__ = [
     "shares",
     "shares_of_the_lead",
     "steepness",
+    "table",
 ]

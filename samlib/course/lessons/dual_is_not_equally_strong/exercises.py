@@ -168,7 +168,7 @@ bet_on_the_training = Question(
         "all three come out alike: they are dual": "Dual is not equally strong. The identity translates one "
         "perturbation; it says nothing of length, unit or ball.",
         "alpha = 1 beats alpha = 0, and AT in l_inf beats both": "The attack's direction is worth much, and it is not "
-        "all: AT also knows how far to go, and in which ball.",
+        "all: AT also starts at random, keeps to [0, 1], and fills the ball of the test.",
         "alpha = 1 is as good as AT in l_inf: it has the same direction": "It has the direction of an l_2 attack. Its "
         "length is counted in features, and it is tested in another ball.",
     },
@@ -192,7 +192,7 @@ recall_strength = Question(
     {
         "all of it": "rho translates into two radii in pixels, and they differ by the condition number of the layer.",
         "in one layer, each perturbation of the one is one of the other; nothing is said about strength": "That is "
-        "the theorem. Strength depends on length, on direction, and on the number of steps.",
+        "the identity. Strength depends on length, on direction, and on the number of steps.",
         "nothing": "The translation is exact, for every network, as long as the layer has full row rank.",
     },
     correct="in one layer, each perturbation of the one is one of the other; nothing is said about strength",

@@ -59,7 +59,7 @@ def family(nets: Mapping[str, nn.Sequential], x: Tensor, y: Tensor) -> widgets.L
             dx, predicted = member.dx[chosen[digit]], int(member.classes[chosen[digit]])
             wrong = predicted != digit
             clean, change = (values.view(8, 8).numpy() for values in (digits[digit], dx))
-            words = f"digit {digit}", f"{dx.norm():.2f} long", f"says {predicted} {'✗' if wrong else '✓'}"
+            words = f"digit {digit}", f"{dx.norm():.2f} in pixels", f"says {predicted} {'✗' if wrong else '✓'}"
             picture.show_digit(unit, clean, change, *words, wrong=wrong)
             verdict = f"classified as {predicted} {'✗' if wrong else '✓'}"
             said.append(f"{unit}: {dx.norm():.2f} long in pixels, {verdict}, mean loss {member.loss:.2f}")

@@ -148,14 +148,20 @@ class DirectionAndBall:
         """{direction: runs in each ball}, in per cent."""
         self.headings[panel].show(title, said)
         ends = []
-        for line, rungs, in_balls, beside in zip(
-            self.lines[panel], self.rungs[panel], runs.values(), self.BESIDE, strict=True
+        order = np.argsort([float(np.mean(in_balls)) for in_balls in runs.values()])
+        for i, (line, rungs, in_balls, beside) in enumerate(
+            zip(self.lines[panel], self.rungs[panel], runs.values(), self.BESIDE, strict=True)
         ):
             means = [float(np.mean(values)) for values in in_balls]
             line.set_data([i + beside for i in range(len(means))], means)
             for rung, values, mean in zip(rungs, in_balls, means, strict=True):
                 rung.show(values, f"{mean:.1f}")
                 rung.text.set_bbox({"facecolor": style.PAPER, "linewidth": 0, "pad": 1})
+                if i == order[0]:  # the lower direction's numbers stand below its marks, off the other one's line
+                    rung.text.xy = (rung.position, min(values))
+                    rung.text.set(position=(0, -9), va="top")
+                else:
+                    rung.text.set(position=(0, 9), va="baseline")
             ends.append(means[-1])
         low, high = self.panels[panel].get_ylim()
         gap = self.APART * (high - low)

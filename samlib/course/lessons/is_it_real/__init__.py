@@ -17,11 +17,22 @@ from samlib.course.lessons.is_it_real.exercises import (
     referee,
 )
 from samlib.course.lessons.is_it_real.fakes import claims, verdicts
-from samlib.course.lessons.is_it_real.flatness import FURTHER, along_the_attack, follow
-from samlib.course.lessons.is_it_real.leads import PAIRS, by_strength, differences, lead, leads, protocol
+from samlib.course.lessons.is_it_real.flatness import FURTHER, along_the_attack, follow, follow_attacks
+from samlib.course.lessons.is_it_real.leads import (
+    PAIRS,
+    by_strength,
+    differences,
+    doubts,
+    doubts_in_words,
+    lead,
+    leads,
+    other_threats,
+    protocol,
+    table_of_leads,
+)
 from samlib.course.lessons.is_it_real.logit_scale import SCALES, attack_scaled, logit_scale
 from samlib.course.lessons.is_it_real.report import report
-from samlib.course.lessons.is_it_real.rivals import rivals, try_rivals
+from samlib.course.lessons.is_it_real.rivals import in_words, rivals, try_rivals
 from samlib.course.lessons.is_it_real.trials import try_attacks
 
 __all__ = [
@@ -40,13 +51,18 @@ __all__ = [
     "claims",
     "differences",
     "disguise",
+    "doubts",
+    "doubts_in_words",
     "find_the_fake",
     "follow",
+    "follow_attacks",
     "four_networks",
+    "in_words",
     "lead",
     "leads",
     "logit_scale",
     "loss",
+    "other_threats",
     "protocol",
     "recall_bars",
     "recall_fails",
@@ -54,6 +70,7 @@ __all__ = [
     "referee",
     "report",
     "rivals",
+    "table_of_leads",
     "try_attacks",
     "try_rivals",
     "verdicts",

@@ -418,14 +418,15 @@ bet_on_the_rivals = Question(
 )
 
 bet_on_the_flatness = Question(
-    "Walk from a digit to its adversarial image, and as far again in the same direction. Where is the loss least "
-    "curved?",
+    "Walk from a digit to its adversarial image, and as far again in the same direction. Where does the loss bend "
+    "least?",
     {
-        "at the digit only: training has made it flat there": "It is flat there. But it is not the only such place.",
-        "at both ends": "At the digit the network is sure and right, at the far end sure and wrong. Both are flat.",
+        "at the digit: training has made it flat there": "Little there, because the network is sure. But it is surer "
+        "still elsewhere.",
         "at the adversarial image": "Just past the boundary the network is unsure, and the loss bends most near there.",
+        "at the far end": "There the network is sure and wrong, and the loss bends even less than at the digit.",
     },
-    correct="at both ends",
+    correct="at the far end",
 )
 
 bet_on_the_scale = Question(
@@ -457,19 +458,15 @@ bet_on_the_key = Question(
 )
 
 bet_on_the_lead = Question(
-    "Under FGSM, SAM (rho = 0.4) leads SGD by about 21 points. Under the strongest union that we have, its lead is …",
+    "With both sides tuned, the strongest union that we have shows a lead of SAM over SGD of about six points. Ten "
+    "steps of PGD on the cross-entropy show …",
     {
-        "about as large: both face the same attack": (
-            "The same attack can be weaker on one of them. Section 1 showed it on one network of each."
-        ),
-        "about half as large": (
-            "Nearly half of what FGSM shows belongs to FGSM. The rest stays under the strongest attack."
-        ),
-        "gone: it was the weak attack all along": (
-            "A good part of it was. But more than ten points stay under the strongest attack."
-        ),
+        "more: weak attacks flatter SAM": "FGSM does: it shows twice as much. Ten steps go the other way.",
+        "about as much": "The same attack can be weaker on one of the two. Here that is SGD.",
+        "about half as much": "They overlook more of SGD's weak digits than of SAM's. Whom a weak attack favours is no "
+        "law.",
     },
-    correct="about half as large",
+    correct="about half as much",
 )
 
 recall_fails = Question(

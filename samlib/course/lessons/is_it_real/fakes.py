@@ -9,6 +9,7 @@ import torch
 from IPython.display import HTML
 
 from samlib.course import pictures, style, widgets
+from samlib.course.lessons.is_it_real.exercises import EPS
 from samlib.course.lessons.is_it_real.trials import Trials, in_words
 from samlib.diagnosis import Diagnosis
 
@@ -29,7 +30,7 @@ def claims(trials: Trials, claimed: Mapping[str, int]) -> widgets.Live:
         curves = {name: curve(trials, name, attack, steps) for name in trials.networks}
         picture.show_curves(curves, eps, f"{attack}, {in_words(steps)}")
         counts = [trials.robust(name, attack, steps, eps) for name in trials.networks]
-        picture.show_counts(counts, f"eps {eps:g}")
+        picture.show_counts(counts, eps)
         images, wrong = [trials.x[0, 0]], [False]
         for at in trials.eps:
             attacked, answers = trials.attacked(ATTACKED, attack, steps, at)
@@ -99,9 +100,12 @@ class ClaimPicture:
         self.labels.show(labels, [curve.points for curve in self.curves.values()])
         self.fig.moving = sorted(self.moving + self.labels.artists, key=lambda artist: artist.get_zorder())
 
-    def show_counts(self, counts: Sequence[int], title: str) -> None:
-        """The height of each bar."""
-        self.right.show(title, "black: claimed at 0.125")
+    def show_counts(self, counts: Sequence[int], eps: float) -> None:
+        """The height of each bar at this eps, and the claims where they are for the same one."""
+        claimed = eps == EPS
+        self.right.show(f"eps {eps:g}", "black: claimed" if claimed else f"(the claims are for {EPS:g})")
+        for tick in self.ticks:
+            tick.set_visible(claimed)
         for bar, number, count in zip(self.bars, self.numbers, counts, strict=True):
             bar.set_height(count)
             number.set_text(str(count))

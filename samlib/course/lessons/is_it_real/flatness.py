@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import HTML
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator
 from torch import Tensor, nn
 
+from samlib.attacks import pgd
 from samlib.course import pictures, style, widgets
+from samlib.course.pictures import Label
 
 FURTHER = tuple(t / 8 for t in range(17))  # how far along, in lengths of the attack's change: 0 to 2
 
@@ -55,6 +55,11 @@ def follow(net: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Path:
     return Path(images, y, *(torch.stack(values) for values in zip(*found, strict=True)))
 
 
+def follow_attacks(nets: Mapping[str, nn.Module], x: Tensor, y: Tensor, eps: float) -> dict[str, Path]:
+    """The paths on each network of the digits that 40 steps of PGD (l_inf, cross-entropy) break."""
+    return {name: follow(net, x, pgd(net, x, y, eps, steps=40), y) for name, net in nets.items()}
+
+
 def loss_and_shape(net: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Answers, confidence, loss, slope and curvature at some images, (n,) each; the network is piecewise linear.
 
@@ -72,46 +77,124 @@ def loss_and_shape(net: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     return logits.argmax(1), p.amax(1), F.cross_entropy(logits, y, reduction="none"), gradient.abs().sum(1), curvature
 
 
-def along_the_attack(paths: Mapping[str, Path], eps: float) -> HTML:
-    """The loss and its curvature along the path for each network, and a digit on its way there, as a still figure."""
+def along_the_attack(paths: Mapping[str, Path], eps: float) -> widgets.Live:
+    """A digit on its way along the attack, and the loss and its curvature there, on a network at a time."""
+    medians = {name: {measure: path.median(measure) for measure in TITLES} for name, path in paths.items()}
     with style.look():
-        fig = style.figure(3.8)
-        sheet = pictures.Sheet(fig)
-        titles = {"loss": "Loss of the right class", "curvature": "Curvature of the loss"}
-        for left, name, (measure, title) in zip((46, 466), paths, titles.items(), strict=True):
-            ax = pictures.axes(fig, left, 40, 352, 230)
-            pictures.Heading(fig, left - 32, 22, title, "median over digits", axis=ax.yaxis)
-            _draw(ax, {one: path.median(measure) for one, path in paths.items()}, eps, flat=measure == "curvature")
-            path = paths[name]
-            for t in (0.0, 0.5, 1.0, 1.5, 2.0):
-                at = FURTHER.index(t)
-                wrong = bool(path.answers[at, 0] != path.labels[0])
-                image = pictures.grey(path.images[at, 0, 0].numpy())
-                sheet.tile(round(left + 352 * (t + 0.06) / 2.12) - 20, 298, image, 5, style.AT.color if wrong else "")
-            ax.set_xlabel(f"largest change of a pixel; a digit on its way, on {name}")
-            ax.xaxis.set_label_coords(0.5, -0.35)
-    where = {f"{eps * t:g}": FURTHER.index(t) for t in (0, 1, 2)}
-    said = "; ".join(
-        f"{name} " + ", ".join(f"{path.median('curvature')[at]:.2g} at {far}" for far, at in where.items())
-        for name, path in paths.items()
-    )
-    return widgets.still(fig, f"Median curvature of the loss along the attack: {said}.")
+        picture = WayPicture(style.figure(3.2), [eps * t for t in FURTHER], medians)
+
+    def draw(network: str, place: float) -> str:
+        path, at = paths[network], FURTHER.index(place)
+        wrong = bool(path.answers[at, 0] != path.labels[0])
+        picture.show_digit(
+            path.images[at, 0, 0].numpy(),
+            f"A {int(path.labels[0])} on {network}",
+            [
+                f"a {int(path.answers[at, 0])}, {100 * float(path.confidence[at, 0]):.1f} % sure",
+                f"loss {plain(float(path.loss[at, 0]))}",
+                f"curvature {plain(float(path.curvature[at, 0]))}",
+            ],
+            wrong,
+        )
+        picture.show_place(network, at)
+        loss, bend = (medians[network][measure] for measure in TITLES)
+        return (
+            f"{network}, largest change of a pixel {eps * place:.3g}: median loss {plain(loss[at])}, median "
+            f"curvature {plain(bend[at])}, {times(bend[at] / bend[0])} that at 0."
+        )
+
+    controls = {
+        "network": widgets.toggle("network", list(paths), "SGD"),
+        "place": widgets.choice_slider(
+            "place: largest change of a pixel", [(f"{eps * t:.3g}", t) for t in FURTHER], 0.0
+        ),
+    }
+    return widgets.live(picture.fig, draw, controls)
 
 
-def _draw(ax: Axes, values: Mapping[str, np.ndarray], eps: float, *, flat: bool) -> None:
-    """A curve for each network, and where the attack ends; `flat`: the ends are named."""
-    far = [eps * t for t in FURTHER]
-    ax.set(xlim=(-0.06 * eps, 2.06 * eps), ylim=(0, 1.08 * max(float(curve.max()) for curve in values.values())))
-    ax.set_xticks(far[::4], [f"{e:g}" for e in far[::4]])
-    ax.grid(axis="y")
-    ax.yaxis.set_major_locator(MultipleLocator(20 if flat else 5))
-    end = np.array([[eps, 0], [eps, ax.get_ylim()[1]]])
-    ax.plot(*end.T, color=style.EDGE, linewidth=1, zorder=0)
-    curves = {name: pictures.RunCurve(ax, style.of(name), marks=False) for name in values}
-    for name, curve in curves.items():
-        curve.show(far, values[name])
-    labels = [pictures.Label(name, curve.points[3:12], curve.look) for name, curve in curves.items()]
-    labels.append(pictures.Label("adversarial image", end[1:], bold=False))
-    for at, said in ((0, "flat:\nsure,\nright"), (-1, "flat:\nsure,\nwrong")) if flat else ():
-        ax.text(far[at], 4, said, color=style.QUIET, ha="right" if at else "left", va="bottom")
-    pictures.Labels(ax, paper=True).show(labels, [end, *(curve.points for curve in curves.values())])
+TITLES = {"loss": "Loss of the right class", "curvature": "Curvature of the loss"}
+
+
+def times(ratio: float) -> str:
+    """A ratio in words: "110 times", "0.35 times"."""
+    return f"{plain(ratio)} times"
+
+
+def plain(value: float) -> str:
+    """Two digits of a number, and no power of ten: "110", "0.35"."""
+    return f"{float(f'{value:.2g}'):g}"
+
+
+class WayPicture:
+    """A digit at a place on its way; beside it the loss, and on a logarithmic axis its curvature, over the places.
+
+    Args:
+        fig: an empty figure, 840 x 320.
+        far: the places, from 0; the adversarial image is the middle one.
+        medians: {network: {"loss" and "curvature": its median over the digits at each place}}.
+    """
+
+    CELL = 13  # pixels of the page for a pixel of the digit
+
+    def __init__(
+        self, fig: style.Canvas, far: Sequence[float], medians: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> None:
+        self.fig, self.far, self.medians = fig, far, medians
+        self.sheet = pictures.Sheet(fig)
+        self.name = self.sheet.text(style.MARGIN + 6, 22, bold=True, fontsize=style.CAPTION)
+        self.said = [self.sheet.text(style.MARGIN + 6, 168 + 18 * line, quiet=True) for line in range(3)]
+        self.axes, self.headings, self.dots = {}, {}, {}
+        for (measure, title), left in zip(TITLES.items(), (202, 538), strict=True):
+            ax = self.axes[measure] = pictures.axes(fig, left, 40, 288, 226)
+            ax.set_xlabel("largest change of a pixel")
+            self.headings[measure] = pictures.Heading(fig, left - 36, 22, title, axis=ax.yaxis)
+            self._curves(ax, {name: values[measure] for name, values in medians.items()}, log=measure == "curvature")
+            (self.dots[measure],) = ax.plot([], [], linestyle="none", markersize=8, zorder=5)
+        self.level = self.axes["curvature"].axhline(1, color=style.INK, linewidth=0.8, zorder=1)  # as at the digit
+        self.fig.moving = [
+            self.sheet.painting,
+            self.name,
+            *self.said,
+            self.level,
+            *self.dots.values(),
+            *(artist for heading in self.headings.values() for artist in heading.artists),
+        ]
+
+    def _curves(self, ax: Axes, values: Mapping[str, np.ndarray], *, log: bool) -> None:
+        """The median for each network, and where the attack ends."""
+        far, low = self.far, min(float(curve.min()) for curve in values.values())
+        high = max(float(curve.max()) for curve in values.values())
+        ax.set(xlim=(far[0] - far[1] / 2, far[-1] + far[1] / 2), ylim=(low / 2, 3 * high) if log else (0, 1.08 * high))
+        if log:
+            ax.set_yscale("log")
+            ax.set_ylim(low / 2, 3 * high)
+            pictures.plain_decades(ax.yaxis)
+        ax.set_xticks(far[::4], [f"{e:g}" for e in far[::4]])
+        ax.grid(axis="y")
+        end = np.array([[far[len(far) // 2], height] for height in ax.get_ylim()])
+        ax.plot(*end.T, color=style.EDGE, linewidth=1, zorder=0)
+        curves = {name: pictures.RunCurve(ax, style.of(name), marks=False) for name in values}
+        for name, curve in curves.items():
+            curve.show(far, values[name])
+        labels = [Label(name, curve.points[1:-1], curve.look) for name, curve in curves.items()]
+        labels.append(Label("adversarial\nimage", end[:1] if log else end[1:], bold=False))
+        pictures.Labels(ax, paper=True).show(labels, [end, *(curve.points for curve in curves.values())])
+
+    def show_digit(self, image: np.ndarray, name: str, said: Sequence[str], wrong: bool) -> None:
+        """The digit (8, 8) at the place, and three lines on it."""
+        self.sheet.tile(style.MARGIN + 6, 40, pictures.grey(image), self.CELL, style.AT.color if wrong else "")
+        self.name.set_text(name)
+        for line, words in zip(self.said, said, strict=True):
+            line.set_text(words)
+        self.said[0].set_color(style.AT.dark if wrong else style.QUIET)
+
+    def show_place(self, network: str, at: int) -> None:
+        """A dot on either curve of a network."""
+        for measure, dot in self.dots.items():
+            values, look = self.medians[network][measure], style.of(network)
+            dot.set_data([self.far[at]], [values[at]])
+            dot.set(color=look.color, marker=look.marker)
+        loss, bend = (self.medians[network][measure] for measure in TITLES)
+        self.level.set_ydata([bend[0]] * 2)
+        self.headings["loss"].show(TITLES["loss"], f"median {plain(loss[at])}")
+        self.headings["curvature"].show(TITLES["curvature"], f"{times(bend[at] / bend[0])} that at 0")

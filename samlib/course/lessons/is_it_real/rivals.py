@@ -75,6 +75,17 @@ def try_rivals(net: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int = 40
     return Rivals(x, y, left, rivals, images, logits)
 
 
+def in_words(tried: Mapping[str, Rivals]) -> str:
+    """What each way leaves after one run and after nine, and how many images the run without a target overlooks."""
+    lines = []
+    for name, one in tried.items():
+        counts = (f"{way} {left[0]:.1f} -> {left[-1]:.1f}" for way, left in one.left.items())
+        lines.append(f"{name}, % robust to 1 run -> {RUNS} runs: {', '.join(counts)}")
+        overlooked = f"{int(one.overlooked.sum())} of {len(one.y)} digits"
+        lines.append(f"  overlooked without a target, broken with one: {overlooked}")
+    return "\n".join(lines)
+
+
 @torch.no_grad()
 def logits_of(net: nn.Module, x: Tensor) -> Tensor:
     """The logits of some images, (n, classes)."""
@@ -134,7 +145,7 @@ class RivalPicture:
         sheet = self.mosaic.sheet
         self.leads = {place: sheet.text(x + 28, y + 72, ha="center") for place, (x, y) in self.mosaic.places.items()}
         sheet.text(436, 289, "Below a digit: the rival's logit minus the right one.", quiet=True)
-        sheet.text(436, 307, "Orange: misclassified, whatever as. Grey: not tried yet.", quiet=True)
+        sheet.text(436, 307, "Orange: misclassified, as any class. Grey: not tried yet.", quiet=True)
 
     def show_left(self, left: Mapping[str, np.ndarray], runs: int, network: str) -> None:
         """{way: robust digits after each run, in percent}, and how many runs the learner spends."""

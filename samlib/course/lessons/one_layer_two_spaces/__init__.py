@@ -18,7 +18,7 @@ from samlib.course.lessons.one_layer_two_spaces.exercises import (
 )
 from samlib.course.lessons.one_layer_two_spaces.spaces import ball_and_ellipse, layer, toy_loss
 from samlib.course.lessons.one_layer_two_spaces.way_back import shared_with, two_ways, way_back
-from samlib.course.lessons.one_layer_two_spaces.worst_losses import gradients, sandwich, sandwiches
+from samlib.course.lessons.one_layer_two_spaces.worst_losses import gradients, rise_per_length, sandwich, sandwiches
 
 __all__ = [
     "GRADIENT",
@@ -37,6 +37,7 @@ __all__ = [
     "recall_flat",
     "recall_units",
     "refute",
+    "rise_per_length",
     "sandwich",
     "sandwiches",
     "shared_step",

@@ -126,7 +126,7 @@ def eight_digits(net: nn.Sequential, x: Tensor, y: Tensor, rho: float, want: int
         rises = after - before
         worst = answer[int(rises.argmax())]
         return (
-            f"The step helps {helped} of the eight; at least {want} are asked for. The mean loss rises by "
+            f"The step lowers the loss of {helped} of the eight; at least {want} are asked for. The mean loss rises by "
             f"{float(rises.mean()):.3f}, most of it at digit {worst} (a {int(y[worst])}), whose loss was "
             f"{float(before[rises.argmax()]):.3f} already."
         )
@@ -160,7 +160,7 @@ FIELDS = {
 }
 _MEANS = {"higher": {1}, "not higher": {0, -1}, "lower": {-1}, "not lower": {0, 1}}
 _WORDS = {1: "higher", 0: "equal", -1: "lower"}
-# what the explanation says will come out: robust accuracy against the other run, beyond the interval of the seeds
+# what the explanation says will come out: robust accuracy against the other run, beyond the interval
 _EXPECTED = {
     ("first layer", "SGD"): {1},
     ("first layer", "SAM on all layers"): {0, 1},
@@ -202,10 +202,11 @@ def _cannot_refute(network: str, perturb: str, against: str, rho: str, outcome: 
             f"A missing gain could be excused on the {network} network: {why}, so part of the step is no change of any "
             "picture. Take the network where the translation is exact."
         )
-    if rho == "0.4" and (perturb, against) != ("later layers", "SGD"):
+    if rho == "0.4":
         return (
-            "At one rho such an outcome may be the fault of that rho: it has no fixed worth, and does not mean the "
-            "same in one layer as in all. Give each run its best rho, chosen on validation images."
+            "At one rho, against runs that nobody tuned, such an outcome may be the fault of that rho, which does not "
+            "mean the same in one layer as in all, or of the other run's settings. Give each run its best, chosen on "
+            "validation images."
         )
     return None
 
@@ -215,7 +216,7 @@ refute = Exercise(
     _judge_design,
     "This outcome would contradict the explanation, and nothing else in the run would excuse it. Lesson 03 has "
     "measured such runs on two kinds of network: hold its table of layers against your design before you believe the "
-    "explanation. And name the seeds and the attack beforehand.",
+    "explanation. And name splits, seeds and the attack beforehand.",
     [
         "Write down first what the explanation says must come out: with the first layer alone, and without it.",
         "An outcome refutes only if the explanation forbids it. Which of the two runs must show no gain over SGD?",
@@ -286,15 +287,15 @@ recall_units = Question(
         "0.1": "rho and eps are lengths in different spaces.",
         "rho ‖x‖ over the largest singular value of the layer": "With that eps the pixels reach only a part of what "
         "the weights reach: it gives the lower bound.",
-        "none: there are two, one that is surely weaker and one that is surely as strong": "rho ‖x‖ / σ_max and rho "
-        "‖x‖ / σ_min. They are one only if all singular values are equal.",
+        "none: there are two, one surely no stronger and, at full row rank, one surely no weaker": "rho ‖x‖ / σ_max "
+        "and rho ‖x‖ / σ_min. They are one only if all singular values are equal.",
     },
-    correct="none: there are two, one that is surely weaker and one that is surely as strong",
+    correct="none: there are two, one surely no stronger and, at full row rank, one surely no weaker",
 )
 
 recall_flat = Question(
-    "A network's loss is flat in its first layer's weights: the gradient there is small, and so are the layer's "
-    "singular values. What is proved about its robustness?",
+    "At some digits a network's loss is flat in its first layer's weights: each digit's own gradient there is small, "
+    "and so are the layer's singular values. What is proved about its robustness?",
     {
         "no attack within eps = 0.1 succeeds": "A gradient says nothing about a finite step: the loss may bend upwards "
         "just beyond.",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from samlib.course import style
@@ -82,7 +83,7 @@ class SandwichCurves:
 
 
 class GradientBounds:
-    """One dot for each digit, between two lines through the origin, for several networks.
+    """One dot for each digit, and two lines through the origin, for several networks.
 
     Args:
         fig: an empty figure.
@@ -94,9 +95,10 @@ class GradientBounds:
         self, fig: Canvas, networks: Sequence[str], ends: tuple[float, float], heights: tuple[float, float]
     ) -> None:
         self.fig, self.ends, self.axes = fig, np.array(ends), dict[str, Axes]()
+        self.headings, self.dots = dict[str, Heading](), dict[str, Line2D]()
         for i, name in enumerate(networks):
             left = 62 + 398 * i
-            Heading(fig, left, 20, f"{name} network", "each dot a test digit")
+            self.headings[name] = Heading(fig, left, 20, name)
             ax = self.axes[name] = axes(fig, left, 34, 364, 270)
             ax.set(xscale="log", yscale="log", xlim=ends, ylim=heights, facecolor=style.SHADE)
             ax.set_xlabel("length of the gradient of the weights")
@@ -105,22 +107,33 @@ class GradientBounds:
                 axis.set_minor_locator(NullLocator())
             ax.tick_params(labelleft=not i)
             if not i:
-                ax.set_ylabel("‖x‖ times length of the gradient of the pixels")
+                ax.set_ylabel("‖x‖ times rise of the loss per length of dx")
+            (self.dots[name],) = ax.plot([], [], ".", color=style.of(name).color, markersize=3, alpha=0.6)
+        self.fig.moving = [*self.dots.values(), *(one for heading in self.headings.values() for one in heading.artists)]
 
-    def show(self, name: str, x: np.ndarray, y: np.ndarray, low: float, high: float) -> None:
-        """Dots (n,), (n,) of a network, and the factors of the two lines."""
+    def show_lines(self, name: str, low: float, high: float) -> None:
+        """The two lines of a network, by their factors, and white paper between them."""
         ax, ends = self.axes[name], self.ends
         ax.fill_between(ends, low * ends, high * ends, color=style.PAPER, zorder=0)
-        ax.plot(x, y, ".", color=style.of(name).color, markersize=3, alpha=0.6)
         for factor in (low, high):
             ax.plot(ends, factor * ends, color=style.INK, linewidth=1.2)
-        along = np.geomspace(ends[0], ends[1], 60)
-        labels = [
-            Label(f"{words} {factor:.2f} times", np.column_stack([along, factor * along])[24:48], bold=False)
-            for words, factor in (("at most $\\sigma_{\\max}$ =", high), ("at least $\\sigma_{\\min}$ =", low))
-        ]
-        fine = [np.column_stack([along, factor * along]) for factor in (low, high)]
-        Labels(ax).show(labels, [*fine, *np.stack([x, y], axis=1)[:, None]])
+        for words, factor, place, ha, va in (
+            (r"upper line: $\sigma_{\max}$ =", high, 0.02, "left", "top"),
+            (r"lower line: $\sigma_{\min}$ =", low, 0.98, "right", "bottom"),
+        ):
+            ax.text(
+                place,
+                0.98 - 0.95 * (va == "bottom"),
+                f"{words} {factor:.2f}",
+                ha=ha,
+                va=va,
+                transform=ax.transAxes,
+            )
+
+    def show(self, name: str, x: np.ndarray, y: np.ndarray, said: str) -> None:
+        """Dots (n,), (n,) of a network, and words beside its name."""
+        self.dots[name].set_data(x, y)
+        self.headings[name].show(name, said)
 
 
 class BatchArrows:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import HTML
 from torch import Tensor, nn
 
 from samlib.course import style, widgets
@@ -18,6 +17,7 @@ from samlib.duality import at_layer, gradient_sandwich, loss_sandwich, singular_
 SHARES = (0.0, 0.2, 0.45, 0.7, 1.0)  # t, from equal singular values to the layer's own
 RHOS = (0.05, 0.1, 0.2, 0.4)
 DIGITS = (1, 5, 8)
+EPS = (0.0, 0.05, 0.1, 0.2, 0.4)  # l_2, of the pixels
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,54 @@ def sandwich(found: Sandwiches) -> widgets.Live:
     return widgets.live(picture.fig, draw, controls)
 
 
+def rise_per_length(net: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int = 20) -> Tensor:
+    """How far the loss rises within eps (l_2) of each image, over eps: the gradient's length at eps = 0; (n,).
+
+    Found by `steps` of gradient ascent of eps / 4 from the step along the gradient; pixels may leave [0, 1].
+    """
+
+    def losses(change: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses and their gradients, (n,) and (n, ...)."""
+        moved = (x + change).requires_grad_()
+        loss = F.cross_entropy(net(moved), y, reduction="none")
+        return loss.detach(), torch.autograd.grad(loss.sum(), moved)[0]
+
+    def long(change: Tensor, length: float) -> Tensor:
+        return length * F.normalize(change.flatten(1), dim=1, eps=1e-300).view_as(x)
+
+    before, gradient = losses(torch.zeros_like(x))
+    if not eps:
+        return gradient.flatten(1).norm(dim=1)
+    change, highest = long(gradient, eps), before
+    for _ in range(steps + 1):
+        loss, gradient = losses(change)
+        highest = torch.maximum(highest, loss)
+        change = change + long(gradient, eps / 4)
+        inside = change.flatten(1).norm(dim=1).view(-1, 1, 1, 1) <= eps
+        change = torch.where(inside, change, long(change, eps))
+    return (highest - before) / eps
+
+
 @style.look()
-def gradients(nets: Mapping[str, nn.Sequential], x: Tensor, y: Tensor) -> HTML:
-    """Each digit's two gradients, between the two lines that the first layer's singular values draw."""
+def gradients(nets: Mapping[str, nn.Sequential], x: Tensor, y: Tensor) -> widgets.Live:
+    """Each digit's two gradients between two lines; and how far its loss rises within a finite eps, per length."""
     picture = GradientBounds(style.figure(3.52), list(nets), (1e-7, 90.0), (1e-7, 1000.0))
+    across, lines, heights = {}, {}, dict[tuple[str, float], np.ndarray]()
     for name, net in nets.items():
         seen = at_layer(net, x, y)
-        bounds = gradient_sandwich(seen.weight, seen.g, seen.x)
-        low, high = singular_range(seen.weight)
-        picture.show(name, (bounds.upper / high).numpy(), bounds.value.numpy(), low, high)
-    return widgets.still(
-        picture.fig,
-        "All test digits lie between the two lines, just below the upper one, over seven orders of magnitude.",
-    )
+        lines[name] = singular_range(seen.weight)
+        across[name] = (gradient_sandwich(seen.weight, seen.g, seen.x).upper / lines[name][1]).numpy()
+        lengths = x.flatten(1).norm(dim=1)
+        heights |= {(name, eps): (lengths * rise_per_length(net, x, y, eps)).numpy() for eps in EPS}
+        picture.show_lines(name, *lines[name])
+
+    def draw(eps: float) -> str:
+        above = {}
+        for name, (_, high) in lines.items():
+            above[name] = int((heights[name, eps] > high * across[name] * (1 + 1e-9)).sum())
+            picture.show(name, across[name], heights[name, eps], f"{above[name]} of {len(x)} above the upper line")
+        found = ", ".join(f"{many} on {name}" for name, many in above.items())
+        return f"eps {eps:g}: of {len(x)} test digits these lie above the upper line: {found}."
+
+    slider = widgets.choice_slider("eps: l_2 radius of the pixels", [("0: gradient", 0.0), *EPS[1:]], 0.0)
+    return widgets.live(picture.fig, draw, {"eps": slider})

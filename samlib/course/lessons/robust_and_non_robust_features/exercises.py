@@ -110,15 +110,15 @@ middle = Exercise(
 
 
 def _judge_to_the_right(answer: Mapping[str, Any]) -> str | None:
-    names = ("p", "eta", "d", "rho")
+    names, d = ("p", "eta", "rho"), 100
     if not isinstance(answer, Mapping) or set(answer) != set(names):
-        return "Give a dict with the keys 'p', 'eta', 'd' and 'rho'."
+        return f"Give a dict with the keys 'p', 'eta' and 'rho'; d is {d}."
     if all(answer[name] is ... for name in names):
         attempted(None)
     for name in names:
         if answer[name] is ...:
             return f"{name} is still open."
-    p, eta, d, rho = (answer[name] for name in names)
+    p, eta, rho = (answer[name] for name in names)
     try:
         standard = toy.standard_optimum(p, eta)
         share = standard**2 / d
@@ -139,8 +139,8 @@ def _judge_to_the_right(answer: Mapping[str, Any]) -> str | None:
             f"The direction is right (w*²/d = {share:.3g}), but w_1 changes by {change:+.3f} % only: take a larger rho."
         )
     return (
-        f"w*²/d = {share:.3g}, and still w_1 changes by {change:+.3f} %: with d = 1, or a large rho, the small-rho "
-        "rule does not decide."
+        f"w*²/d = {share:.3g}, and still w_1 changes by {change:+.3f} %: with a large rho the small-rho rule does not "
+        "decide."
     )
 
 
@@ -152,20 +152,15 @@ to_the_right = Exercise(
     "there are others.",
     [
         "B moves right where w*² > 2d, with w* = ln(p / (1 - p)) / (2 eta).",
-        "A larger p, a smaller eta and a smaller d all help. rho must stay below √d.",
-        "p = 0.99, eta = 0.2, d = 20: w*²/d is 6.6. Then choose rho so that the change is at least 1 %.",
+        "A larger p and a smaller eta both help. rho must stay below √d.",
+        "p = 0.99, eta = 0.1: w*²/d is 5.3. Then choose rho so that the change is at least 1 %.",
     ],
 )
 
 # ---- which definition does the theorem use? --------------------------------------------------------------------------
 
-CLUES = ("weights", "direction", "order", "constant")
-EITHER = {  # where both verdicts can be defended, and why
-    ("C", "direction"): "With one weak feature C can go down, from two on it goes up.",
-    ("D'", "order"): "D′ moves by a multiple of rho² in some worlds, and not at all in others.",
-    ("E", "weights"): "E is SAM's own step, but on w_1 alone.",
-}
-_FORMULA = ("B", "G", "H")  # all weights, one l_2 ball for the whole loss
+CLUES = ("direction", "order", "constant")
+FORMULA = ("B", "G", "H")  # all weights, one l_2 ball for the whole loss: as on the paper's first page
 # p, eta, d: chosen so that every definition that can lower w_1 does so in one of them
 _WORLDS = ((0.6, 0.2, 50), (0.95, 0.2, 50), (0.99, 0.2, 50), (0.99, 0.2, 20))
 
@@ -176,15 +171,14 @@ def _change(world: tuple[float, float, int], rho: float, name: str) -> float:
 
 
 def clues_of(name: str) -> dict[str, bool]:
-    """Which of the four clues to the theorem a definition fits, measured with `samlib.toy` in four worlds.
+    """What of the theorem a definition fits, measured with `samlib.toy` in four worlds.
 
-    "weights": it perturbs what the formula on the paper's first page does. "direction": w_1 grows in every world.
-    "order": the change grows with rho². "constant": the change is 2/3 rho² in every world.
+    "direction": w_1 grows in every world. "order": the change grows with rho². "constant": the change is 2/3 rho² in
+    every world.
     """
     near, far = ([_change(world, rho, name) for world in _WORLDS] for rho in (0.02, 0.04))
     moved = [abs(a) > 1e-9 for a in near]
     return {
-        "weights": name in _FORMULA,
         "direction": all(a > 1e-9 for a in near),
         "order": all(moved) and all(3.5 < b / a < 4.5 for a, b in zip(near, far, strict=True)),
         "constant": all(abs(a / 0.02**2 / (2 / 3) - 1) < 0.05 for a in near),
@@ -192,7 +186,7 @@ def clues_of(name: str) -> dict[str, bool]:
 
 
 def _read_place(answer: Any) -> tuple[str, set[str]] | str:
-    """The definition's name ("none" for none) and the clues that it is said to fit; or what is wrong with the form."""
+    """The definition's name and the clues that it is said to fit; or what is wrong with the form."""
     if not isinstance(answer, Mapping) or set(answer) != {"definition", "fits"}:
         return "Give a dict with the keys 'definition' and 'fits'."
     if all(answer[key] is ... for key in answer):
@@ -202,12 +196,10 @@ def _read_place(answer: Any) -> tuple[str, set[str]] | str:
         return f"{'definition' if name is ... else 'fits'} is still open."
     if isinstance(fits, str) or not isinstance(fits, Collection) or not set(map(str, fits)) <= set(CLUES):
         return f"'fits' must be a list of some of the clues {', '.join(map(repr, CLUES))}; an empty one is allowed."
-    if name is None or str(name).lower() == "none":
-        return "none", set(fits)
     try:
         return definition_named(name), set(fits)
     except (TypeError, ValueError) as error:
-        return f"{error} Or 'none'."
+        return str(error)
 
 
 def _judge_place(answer: Any) -> str | None:
@@ -215,19 +207,16 @@ def _judge_place(answer: Any) -> str | None:
     if isinstance(read, str):
         return read
     name, said = read
-    if name == "none":
-        return "If it is none of the thirteen, then it fits no clue here: leave 'fits' empty." if said else None
-    found = clues_of(name)
-    for clue, fits in found.items():
-        if (clue in said) != fits and (name, clue) not in EITHER:
-            return f"You say that {name} {'fits' if clue in said else 'does not fit'} “{clue}”. {_evidence(name, clue)}"
+    if name not in FORMULA:
+        return f"{name} is: {toy.DEFINITIONS[name]}. The formula: all weights, an l_2 ball, the whole loss."
+    for clue, fits in clues_of(name).items():
+        if (clue in said) != fits:
+            return f"You say that {name} {'fits' if clue in said else 'does not fit'} “{clue}”. {_evidence(name)}"
     return None
 
 
-def _evidence(name: str, clue: str) -> str:
-    """What can be read or measured about a definition and a clue."""
-    if clue == "weights":
-        return f"{name} is: {toy.DEFINITIONS[name]}. The formula: all weights, an l_2 ball, the whole loss."
+def _evidence(name: str) -> str:
+    """What can be measured about a definition."""
     said = [
         f"{100 * _change(world, 0.1, name):+.2g} % with rho = 0.1 and {100 * _change(world, 0.05, name):+.2g} % with "
         f"rho = 0.05 at (p, eta, d) = {world}"
@@ -237,18 +226,15 @@ def _evidence(name: str, clue: str) -> str:
 
 
 def _praise_place(answer: Mapping[str, Any]) -> str:
-    """What speaks for a definition that can be defended, and what against it."""
+    """What of the theorem speaks for the definition, and what against it."""
     name = _read_place(answer)[0]
-    end = (
-        "No definition here fits all four, so the constant may belong to one that we did not think of, or to another "
-        "unit of rho. A theorem is quoted with its definition, or as reported."
-    )
-    if name == "none":
-        return f"None can be defended. {end}"
     found = clues_of(name)
-    lists = (", ".join(clue for clue in CLUES if found[clue] is fits) or "none" for fits in (True, False))
-    both = [said for (other, _), said in EITHER.items() if other == name]
-    return " ".join(["For {}: {}; against it: {}.".format(name, *lists), *both, end])
+    lists = (", ".join(clue for clue in CLUES if found[clue] is fits) or "nothing" for fits in (True, False))
+    return (
+        "For {}: {}; against it: {}. Definitions that perturb what the formula perturbs move w_1 either way, or not at "
+        "all, and none of the thirteen has the constant. It may belong to a definition that we did not think of, or to "
+        "another unit of rho. A theorem is quoted with its definition, or as reported."
+    ).format(name, *lists)
 
 
 which_definition = Exercise(
@@ -256,10 +242,10 @@ which_definition = Exercise(
     _judge_place,
     _praise_place,
     [
-        "Measure: toy.sam_optimum(p, eta, d, rho, 'A') / toy.standard_optimum(p, eta) - 1, for two rho and two worlds.",
-        "'weights' is read off the formula: which weights, what ball, whose loss? 'order': halve rho; is the change "
-        "a quarter, or a half?",
-        "A fits 'direction' and 'order'. B fits 'weights' and 'order', but not 'direction': try p = 0.95 and d = 50.",
+        "The formula: which weights, what ball, whose loss? Three definitions have the same.",
+        "Measure: toy.sam_optimum(p, eta, d, rho, 'B') / toy.standard_optimum(p, eta) - 1, for two rho and two worlds. "
+        "'order': halve rho; is the change a quarter, or a half?",
+        "B fits 'order', and not 'direction': try p = 0.95 and d = 50.",
     ],
 )
 
@@ -306,7 +292,8 @@ bet_on_the_ball = Question(
 )
 
 bet_on_the_batch = Question(
-    "SAM with batches of one example moves w_1 by 37 % here. Up to which batch size does it move it by 10 % or more?",
+    "With the other weights kept, SAM with batches of one example moves w_1 by more than a third. Up to which batch "
+    "size does it move it by 10 % or more?",
     {
         "only with one example": "Four examples still do.",
         "up to about 16": "With 16 the examples' own directions begin to cancel, and with 128 hardly anything is left.",
@@ -355,7 +342,7 @@ recall_units = Question(
 )
 
 recall_flat = Question(
-    "In this model, of two classifiers one has a lower worst error within a ball of weights of radius rho: it is the "
+    "In this model, of two classifiers one's error rises less within a ball of weights of radius rho: it is the "
     "flatter one. Is it more robust to attacks on the input?",
     {
         "yes: flat means robust": "Definition B with w*² &lt; 2d is a counterexample: its flattest point has a "

@@ -23,7 +23,7 @@ DEFINITIONS = {  # by the two switches
 }
 P = 0.95
 RHOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
-DS = (20, 50, 100, 200)
+DS = (20, 50, 100, 200, 500)
 W_1 = np.linspace(0.02, 22, 200)
 
 Array = NDArray[np.float64]
@@ -80,7 +80,7 @@ class ValleyAndShifts:
 
     def __init__(self, fig: style.Canvas) -> None:
         self.fig = fig
-        self.valley_ax = pictures.axes(fig, 48, 44, 440, 306)
+        self.valley_ax = pictures.axes(fig, 60, 44, 428, 306)
         self.heading = pictures.Heading(fig, style.MARGIN, 22, "SAM", axis=self.valley_ax.yaxis)
         self._valley(self.valley_ax)
         self.change_ax = ax = pictures.axes(fig, 574, 44, 252, 306)
@@ -95,7 +95,6 @@ class ValleyAndShifts:
             xlabel="$w_1$: how many votes the robust feature is worth",
         )
         pictures.plain_decades(ax.yaxis)
-        ax.yaxis.set_major_locator(FixedLocator([0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]))
         ax.grid(axis="y")
         (self.clean,) = ax.plot([], [], **style.SGD.line())
         (self.worst,) = ax.plot([], [], **style.SAM.line())
@@ -130,7 +129,11 @@ class ValleyAndShifts:
         for name, (w, error) in (("standard", standard), ("optimum", optimum)):
             self.bottoms[name].set_data([w], [error])
         self.chord.set_data(chord or (np.nan, np.nan), [optimum[1]] * 2)
-        self.valley_ax.set_ylim(0.4 * clean.min(), min(1.6 * worst[0], 130))
+        low, high = 0.4 * clean.min(), min(1.6 * worst[0], 130)
+        self.valley_ax.set_ylim(low, high)
+        between = (1, 3) if high < 1e4 * low else (1,)  # of a decade
+        ticks = [factor * 10.0**decade for decade in range(-5, 3) for factor in between]
+        self.valley_ax.yaxis.set_major_locator(FixedLocator(ticks))
         self._title(standard[0], optimum[0])
         curves = [np.column_stack([W_1, curve]) for curve in (clean, worst)]
         place, said = np.array([optimum]), f"{optimum[0]:.2f}"
