@@ -19,7 +19,7 @@ from samlib.course.pictures import Heading, Label, Labels, Sheet, axes, grey, si
 DIGITS = (1, 3, 4, 8)
 RADII = {"linf": (0.0625, 0.125, 0.25), "l2": (0.25, 0.5, 1.0)}
 STEPS = 20
-SHOWN = (0, 1, 2, 3, 4, 6, 10, 20)  # of the steps
+SHOWN = (0, 1, 2, 4, 10, 20)  # of the steps
 
 
 def chosen_digits(net: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

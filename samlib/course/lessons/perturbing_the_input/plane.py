@@ -37,9 +37,9 @@ def path_in_the_plane(net: nn.Module, start: Sequence[float]) -> widgets.Live:
         )
 
     controls = {
-        "eps": widgets.choice_slider("eps: radius, in pixels", [0.08, 0.12, 0.15, 0.25], 0.25),
+        "eps": widgets.choice_slider("eps: radius, in pixels", [0.08, 0.12, 0.25], 0.25),
         "steps": widgets.choice_slider("steps", [1, 2, 5, 10, 20], 1),
-        "step_size": widgets.choice_slider("step size, in pixels", [0.01, 0.02, 0.05, 0.1, 0.25], 0.25),
+        "step_size": widgets.choice_slider("step size, in pixels", [0.02, 0.05, 0.1, 0.25], 0.25),
         "norm": widgets.toggle("norm", NORMS, "linf"),
     }
     return widgets.live(picture.fig, draw, controls)
