@@ -118,7 +118,7 @@ def rivals(tried: Mapping[str, Rivals]) -> widgets.Live:
     at = shown_digits(tried["SAM"])
     controls = {
         "network": widgets.toggle("network", list(tried), "SAM"),
-        "runs": widgets.choice_slider("runs: rivals named, or restarts", range(1, RUNS + 1), 1),
+        "runs": widgets.choice_slider("runs: rivals named, or restarts", (1, 2, 3, 5, RUNS), 1),
         "digit": widgets.dropdown("digit on the right", [(f"a {int(some.y[i])}, no. {i}", i) for i in at], at[0]),
     }
     return widgets.live(picture.fig, draw, controls)

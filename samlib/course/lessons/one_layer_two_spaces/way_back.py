@@ -15,7 +15,7 @@ from samlib.course import style, widgets
 from samlib.course.pictures import Sheet, axes, grey, signed
 from samlib.duality import Layer, at_layer, input_equivalent, sam_step
 
-RHOS, SHARED, DIGITS = (0.1, 0.2, 0.4), (1, 8, 128), (0, 2, 3, 5, 8, 9)
+RHOS, SHARED, DIGITS = (0.1, 0.2, 0.4), (1, 8, 128), (2, 3, 5, 8)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ DEFINITIONS = {  # by the two switches
     (WEIGHTS[1], EXAMPLES[1]): "F2",
 }
 P = 0.95
-RHOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
+RHOS = (0.5, 1.0, 2.0, 3.0, 4.0)
 DS = (20, 50, 100, 200, 500)
 W_1 = np.linspace(0.02, 22, 200)
 

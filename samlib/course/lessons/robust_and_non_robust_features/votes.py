@@ -17,7 +17,7 @@ from samlib.course.pictures import Label
 PS = (0.8, 0.95, 0.99)
 ETAS = (0.1, 0.2, 0.3)
 DS = (10, 50, 200)
-EPS = (0.0, 0.1, 0.15, 0.19, 0.2, 0.25)
+EPS = (0.0, 0.1, 0.19, 0.2, 0.25)
 W_1 = np.linspace(-2, 30, 161)
 
 Array = NDArray[np.float64]

@@ -65,7 +65,7 @@ def robust_curves(methods: Result) -> widgets.Live:
     controls = {
         "rho": widgets.choice_slider("rho: radius in weight space", RHO, 0.4),
         "level": widgets.choice_slider(
-            "eps: radius (l_inf or l_2)", [(f"{radii[i]:g} or {4 * radii[i]:g}", i) for i in LEVELS], 4
+            "eps: radius (l_inf or l_2)", [(f"{radii[i]:g} or {4 * radii[i]:g}", i) for i in LEVELS[1:]], 4
         ),
         "norm": widgets.toggle("norm of the attack", ["linf", "l2"], "linf"),
         "other": widgets.dropdown("another method", list(OTHERS), "AT linf 0.125"),
