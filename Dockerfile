@@ -12,7 +12,7 @@ RUN python -m pip install --no-cache-dir ".[lab]" "jupyterhub>=4"
 
 RUN useradd --create-home --uid 1000 learner
 COPY --chown=1000:1000 notebooks /home/learner/notebooks
-COPY --chown=1000:1000 docs /home/learner/docs
+COPY --chown=1000:1000 docs/*.md docs/*.png /home/learner/docs/
 RUN rm -rf /home/learner/notebooks/source /home/learner/notebooks/solutions /home/learner/notebooks/*.py
 
 USER learner

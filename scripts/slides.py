@@ -37,7 +37,8 @@ from pathlib import Path
 from samlib.course import style, widgets
 
 def _options(control):
-    return {o[0] if isinstance(o, tuple) else str(o): value for o, value in zip(control.options, widgets.choices(control))}
+    texts = [option[0] if isinstance(option, tuple) else str(option) for option in control.options]
+    return dict(zip(texts, widgets.choices(control)))
 
 for _one in json.loads(WANTED):
     (_live,) = [live for live in _lives if live.draw.__qualname__.split(".")[0] == _one["widget"]][-1:]

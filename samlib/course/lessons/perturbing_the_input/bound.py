@@ -133,7 +133,7 @@ class BoundPicture:
 
 
 def _tinted(images: np.ndarray) -> dict[int, np.ndarray]:
-    """The images (n, 8, 8) for each state, on white, orange or grey paper, RGB in fine pixels, (n, 48, 48, 3) at 200 dpi."""
+    """The images (n, 8, 8) for each state, on white, orange or grey paper, RGB in fine pixels: (n, h, w, 3)."""
     fine = BoundPicture.CELL * style.DPI // style.SHOWN
     large = grey(images).repeat(fine, axis=1).repeat(fine, axis=2)
     grey_ = 1 - 0.45 * (1 - large)
