@@ -91,7 +91,7 @@ def each_lesson(names: Sequence[str], build: Any) -> None:
 
 
 def many_kernels(count: int, number: str, build: Any) -> None:
-    """Run a lesson in several kernels at once, then move a control of each of its pictures, alone and all together."""
+    """Run a learner's copy in several kernels at once, then move a control of each of its pictures, alone and all together."""
     from nbclient import NotebookClient
     from teaching import Refused, chosen_sources
 
@@ -100,7 +100,7 @@ def many_kernels(count: int, number: str, build: Any) -> None:
     (source,), machine, began = chosen_sources([number], build), here(), time.perf_counter()
     clients = []
     for _ in range(count):
-        clients.append(NotebookClient(build.make(source, solved=True), timeout=SECONDS, kernel_name="python3"))
+        clients.append(NotebookClient(build.make(source, solved=False), timeout=SECONDS, kernel_name="python3"))
         clients[-1].create_kernel_manager()
     with ThreadPoolExecutor(count) as pool:
         try:

@@ -36,7 +36,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 KEY = ROOT / "scripts" / "teaching" / "key.toml"
 AFTER = ROOT / "docs" / "teaching" / "after.md"
-ITEM = re.compile(r"^### (?P<id>\w+)\n(?P<text>.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
+ITEM = re.compile(r"^## (?P<id>Q\d+)\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 TIER = re.compile(r"^- \*\*(?P<name>[a-d]|[1-4])\*\* (?P<text>.*(?:\n  .*)*)", re.MULTILINE)
 
 
@@ -107,9 +107,11 @@ def pack(names: Sequence[str], out: Path) -> list[str]:
             raise Refused(f"{source.stem} is not packed, nor is anything else: {faults[0]}")
         texts[f"notebooks/{source.stem}.ipynb"] = build.nbformat.writes(notebook) + "\n"
     texts["docs/glossary.md"] = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    cpu = "python -m pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu"
     texts["README.txt"] = (
         "Open the notebooks on Colab (their badges), or here, with Python 3.10 or newer:\n\n"
-        f'    python -m pip install "samlib[lab] @ git+{build.REPOSITORY}"\n    jupyter lab notebooks\n'
+        f'    python -m pip install "samlib[lab] @ git+{build.REPOSITORY}"\n    jupyter lab notebooks\n\n'
+        f"On Linux or Windows without an NVIDIA GPU, this first saves gigabytes:\n\n    {cpu}\n"
     )
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name, text in texts.items():

@@ -460,7 +460,7 @@ def test_the_pages_commands_are_the_scripts():
     """Every command on a page is one that the script takes."""
     for path in [*PAGES.glob("*.md"), ROOT / "scripts" / "teaching.py"]:
         for line in re.findall(r"python scripts/teaching\.py ([^`\n]*)", path.read_text()):
-            words = re.split(r"\s{2,}|#|;", line.strip())[0].split()
+            words = re.split(r"\s{2,}|[#;>]", line.strip())[0].split()
             teaching.parser().parse_args(words)
 
 
