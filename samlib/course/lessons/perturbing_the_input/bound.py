@@ -150,7 +150,8 @@ class BoundPicture:
 
 
 def _tinted(images: np.ndarray) -> dict[int, np.ndarray]:
-    """The images (n, 8, 8) for each state, on white, orange or grey paper, RGB in fine pixels, (n, 48, 48, 3)."""
-    large = grey(images).repeat(6, axis=1).repeat(6, axis=2)
+    """The images (n, 8, 8) for each state, on white, orange or grey paper, RGB in fine pixels: (n, h, w, 3)."""
+    fine = BoundPicture.CELL * style.DPI // style.SHOWN
+    large = grey(images).repeat(fine, axis=1).repeat(fine, axis=2)
     grey_ = 1 - 0.45 * (1 - large)
     return {ROBUST: large, BROKEN: large * rgb(style.AT.color), MISCLASSIFIED: grey_ * rgb(style.EDGE)}
