@@ -80,7 +80,7 @@ class ShiftByBatchSize:
         ax.axhline(0, color=style.EDGE, linewidth=0.8)
         for which, level in exact.items():
             ax.axhline(level, color=LOOKS[which].color, linestyle=LOOKS[which].linestyle, linewidth=1.0)
-            said = f"{which}, each example perturbed on its own: {level:+.1f} (exact)"
+            said = f"{which}, exact for m = 1: {level:+.1f}"
             ax.text(7800, level + 1.2, said, color=LOOKS[which].dark, ha="right", va="bottom")
         self.marks: dict[tuple[str, int], tuple[pictures.Line2D, pictures.Line2D]] = {}
         self.runs: dict[tuple[str, int], Array] = {}
@@ -103,7 +103,7 @@ class ShiftByBatchSize:
     def _name_series(self) -> None:
         """The mean at each batch size, and the series' name at its smallest one."""
         labels, taken = [], [np.array([[0.5, level], [8000, level]]) for level in (0.0, *self.exact.values())]
-        taken += [np.array([[60, level + 2.5], [8000, level + 2.5]]) for level in self.exact.values()]  # their words
+        taken += [np.array([[300, level + 2.5], [8000, level + 2.5]]) for level in self.exact.values()]  # their words
         for which, m in sorted(self.runs, key=lambda key: (key[0], key[1])):
             values, at = self.runs[which, m], m * BESIDE[which]
             middle = float(values.mean())

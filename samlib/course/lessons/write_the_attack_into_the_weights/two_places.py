@@ -13,7 +13,7 @@ from samlib.course.pictures import Sheet, grey, signed
 from samlib.layers import mlp_parts
 
 UNITS, OTHERS = 4, 8
-CHANGES = ("the shortest", "spares the most similar")  # what the control of dW offers
+CHANGES = ("the shortest", "spares one")  # what the control of dW offers
 
 Attacks = Mapping[tuple[str, float], Tensor]  # (network, eps) -> images (10, 1, 8, 8)
 
