@@ -107,7 +107,7 @@ for fault, found in planted.items():
 moved = {fault: lesson.shift(found, 1) for fault, found in planted.items()}
 code = [fault for fault in planted if fault not in (lesson.NOT_TUNED, lesson.ONE_SEED)]
 assert len(code) == 3
-assert all(abs(moved[fault]) < 1.2 for fault in code)
+assert all(abs(moved[fault]) < 1.8 for fault in code)
 assert moved[lesson.NOT_TUNED] > 2
 assert moved[lesson.NOT_TUNED] > max(abs(moved[fault]) for fault in code)
 alone = lesson.single_runs(planted[lesson.ONE_SEED], 1)
@@ -115,8 +115,8 @@ assert alone.max() - alone.min() > 4
 assert alone.min() > 0
 
 # %% [markdown]
-# **Explain.** The three that a reader of code would find worst move the difference by about a point at most, and both
-# methods alike. Images that were attacked behind one normalisation still fool the network behind a slightly different
+# **Explain.** The three that a reader of code would find worst move the difference by little more than a point, if at
+# all. Images that were attacked behind one normalisation still fool the network behind a slightly different
 # one. The attack named *autoattack* is far shorter than **AutoAttack**, and finds nearly as much on these networks.
 #
 # One run of each is worse: it may say a few points more or less than the mean. And the largest shift has no line
@@ -158,8 +158,8 @@ lesson.behind.check(behind)
 # ## 3 · The same kind of runs, with reliable attacks
 #
 # Now the claim itself, on what a CPU can do: the digits, and *CIFAR-10, a part*: 2,000 of its images (JPEG quality 75),
-# a PreActResNet-18 eight times as narrow as the paper's, 25 epochs, three seeds. The paper's own scale has its rows
-# too. They need a GPU and say so, until somebody fills them.
+# a PreActResNet-18 eight times as narrow as the paper's, 25 epochs, a few seeds, attacks on 150 test images. The paper's
+# own scale has its rows too. They need a GPU and say so, until somebody fills them.
 
 # %%
 lesson.bet_on_the_part.ask()
@@ -179,8 +179,41 @@ for data in ("digits", "CIFAR-10, a part", "CIFAR-10"):
         found = evidence.find(data, lesson.USUAL, attack, "smaller" if data != "digits" else "larger")
         print(f"{data:17} {lesson.USUAL}, {attack:9}", "not measured" if found is None else found)
 
+# %% tags=["guard"]
+digits = {
+    (pair, attack): evidence.find("digits", pair, attack, "larger")
+    for pair in (lesson.USUAL, lesson.TUNED)
+    for attack in lesson.ATTACKS
+}
+assert all(found.mean > found.half for found in digits.values())
+halved = digits[lesson.TUNED, "standard"].mean / digits[lesson.USUAL, "standard"].mean
+assert 0.4 < halved < 0.6
+part = {
+    (pair, attack, level): evidence.find("CIFAR-10, a part", pair, attack, level)
+    for pair in lesson.PAIRS
+    for attack in lesson.ATTACKS
+    for level in ("smaller", "larger")
+}
+for level in ("smaller", "larger"):
+    weak, strong = (part[lesson.USUAL, attack, level] for attack in ("PGD-10", "standard"))
+    assert min(weak.gains.min(), strong.gains.min()) > 0
+    assert abs(weak.mean - strong.mean) < 0.25 * weak.mean
+    assert part["AT − SGD", "standard", level].mean > strong.mean + 1
+    assert part[lesson.TUNED, "standard", level] is None
+assert part[lesson.USUAL, "clean", "smaller"].mean > 0
+assert results.grid("cifar_cpu")["grid"]["images"] == 150
+assert evidence.find("CIFAR-10", lesson.TUNED, "standard", "smaller") is None
+
 # %% [markdown]
-# **Explain.** Read the three lines of a data set downwards.
+# **Explain.** On the digits SAM leads under each attack, and by about half as much once both sides are tuned.
+#
+# On the part of CIFAR-10 it leads in every run here, at both radii. `standard` takes little from the lead that PGD-10
+# shows, and clean accuracy does not sink. So the claim shows on colour images too, with a reliable attack. Whether an
+# interval leaves out zero is for your verdict. Both sides tuned is *not measured* there.
+#
+# Now take *AT − SGD* on that part: one step of attack, fewer passes than SAM, and the larger lead.
+#
+# **What a better attack leaves of a claim is a finding; that it was published is none.**
 #
 # ## 4 · Passes and minutes
 #
@@ -297,7 +330,7 @@ lesson.verdict.check(verdict)
 #
 # - **Small is not the paper's scale.** Neither digits nor a narrow network on a part of CIFAR-10 say what comes out
 #   with the whole network on all images. Those rows are open.
-# - **An interval over seeds** covers neither other images nor other settings; three seeds make it wide.
+# - **An interval over seeds** covers neither other images (150 are few) nor other settings; few seeds make it wide.
 # - **The commit is one of several.** The authors may have used other files, and repaired what we saw. We could not ask,
 #   so **we invite their reply**: an issue in this course's repository, which the lesson will then quote.
 # - **We are a party too.** We wrote the attacks, the training and the lesson. Referee us: every table has its command,

@@ -44,7 +44,7 @@ def audit(evidence: Evidence) -> widgets.Live:
         found = {name: evidence.find(name, pair, attack, level) for name in DATA}
         every = [evidence.find(name, pair, a, one) for name in DATA for a in ATTACKS for one in LEVELS]
         said = "without attack" if attack == CLEAN else f"under {attack}"
-        picture.show_gains(found, data, look, pair, said, limits([one.gains for one in every if one]))
+        picture.show_gains(found, data, look, pair, said, limits([one.drawn for one in every if one]))
         words = [f"{name} {NEEDS[name] if one is None else one}" for name, one in found.items()]
         return f"{pair}, {said}, eps {eps} on {data}, in points: {'; '.join(words)}."
 
@@ -62,7 +62,10 @@ def audit(evidence: Evidence) -> widgets.Live:
 
 def in_full(data: str) -> str:
     """What is said in place of all figures of a data set: that there are none, and how to make them."""
-    return f"{NEEDS[data]}\n{command(DATA[data])}" if data != DIGITS else NOT_MEASURED
+    if data == DIGITS:
+        return NOT_MEASURED
+    run, _, place = command(DATA[data]).partition(" --out ")
+    return f"{NEEDS[data]}\n{run}\n--out {place}"
 
 
 def limits(gains: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -100,7 +103,8 @@ class AuditPicture:
             self.levels.text(i, 50, "", color=style.QUIET, ha="center", va="center", rotation=90)
             for i in range(len(ATTACKS))
         ]
-        self.nothing = self.levels.text(1, 50, "", color=style.QUIET, ha="center", va="center", linespacing=2.2)
+        self.nothing = self.levels.text(1, 50, "", color=style.QUIET, ha="center", va="center", linespacing=1.8)
+        self.nothing.set_bbox({"facecolor": style.PAPER, "linewidth": 0, "pad": 3})
         self._forest()
 
     def _forest(self) -> None:

@@ -67,7 +67,14 @@ class Found:
         return self.mean - half, self.mean + half
 
     def __str__(self) -> str:
-        return f"{self.mean:+.1f}" + ("" if self.half is None else f" ± {self.half:.1f}")
+        said = f"{self.mean:+.1f}" + ("" if self.half is None else f" ± {self.half:.1f}")
+        return said.replace("-", "−")
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """All that a picture of it has to hold: every gain, and the ends of their interval unless they are far off."""
+        far = 1.5 * np.abs(self.gains).max()
+        return np.concatenate([self.gains, np.clip(self.ends, -far, far)])
 
     @property
     def says(self) -> str:

@@ -42,7 +42,7 @@ def faults(planted: Mapping[str, Planted]) -> widgets.Live:
             gains[1] = single_runs(found, at)
         levels = [side[kind][:, at] for side in (found.careful, found.faulty) for kind in KINDS]
         paired = found.paired and fault != ONE_SEED
-        moved = in_words(gains[1] - gains[0]) if paired else f"{shift(found, at):+.1f}"
+        moved = in_words(gains[1] - gains[0]) if paired else f"{shift(found, at):+.1f}".replace("-", "−")
         picture.show(levels, gains, (CAREFUL[fault], fault), paired, "" if fault == ONE_SEED else f"moved by {moved}")
         picture.at.show("Robust accuracy (%)", f"at l_inf {eps:g}; each mark a network")
         careful = in_words(gains[0])
@@ -73,7 +73,7 @@ def shift(found: Planted, at: int) -> float:
 def in_words(gains: np.ndarray) -> str:
     """Mean and half of the 95 % interval."""
     mean, half = results.interval(gains.tolist())
-    return f"{mean:+.1f} ± {half:.1f}"
+    return f"{mean:+.1f} ± {half:.1f}".replace("-", "−")
 
 
 class FaultPicture:
@@ -145,7 +145,7 @@ class FaultPicture:
             self.bars[i].set_data([i, i], [mean - half, mean + half])
             self.means[i].set_data([i], [mean])
             self.words[i].xy = (i, max(float(one.max()), mean + half))
-            self.words[i].set_text(f"{mean:+.1f} ± {half:.1f}")
+            self.words[i].set_text(in_words(one))
         ends = zip(places[0], places[1], strict=False)
         self.pairs.set_segments([np.array(pair) for pair in ends] if paired else [])
 

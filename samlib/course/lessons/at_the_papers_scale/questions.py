@@ -17,7 +17,7 @@ def _bet_on_the_part(found: Found | None) -> Question:
     right = "open" if found is None else found.says
     (correct,) = (choice for choice, word in choices.items() if word == right)
     return Question(
-        "2,000 images of CIFAR-10, a narrow PreActResNet-18, three seeds: SAM (rho 0.2) beside SGD at l_inf 1/255, "
+        "2,000 images of CIFAR-10, a narrow PreActResNet-18, a few seeds: SAM (rho 0.2) beside SGD at l_inf 1/255, "
         "under <tt>standard</tt>. What comes out?",
         dict.fromkeys(choices, said),
         correct,
@@ -35,7 +35,7 @@ bet_on_the_faults = Question(
         "five steps of APGD-T in place of a union of attacks": (
             "It moves both methods alike, by less than a point: weak by its name only, on these networks."
         ),
-        "keeping the last epoch, unchosen": "The epochs differ little once the learning rate has fallen.",
+        "keeping the last epoch, unchosen": "By about a point: the late epochs differ little.",
         "leaving SGD untuned": "The one that no line of code shows: it moves the difference by about three points.",
     },
     correct="leaving SGD untuned",
