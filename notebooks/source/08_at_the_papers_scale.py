@@ -158,8 +158,8 @@ lesson.behind.check(behind)
 # ## 3 · The same kind of runs, with reliable attacks
 #
 # Now the claim itself, on what a CPU can do: the digits, and *CIFAR-10, a part*: 2,000 of its images (JPEG quality 75),
-# a PreActResNet-18 eight times as narrow as the paper's, 25 epochs, a few seeds, attacks on 150 test images. The paper's
-# own scale has its rows too. They need a GPU and say so, until somebody fills them.
+# a PreActResNet-18 eight times as narrow as the paper's, 25 epochs, a few seeds, attacks on 150 test images. The
+# paper's own scale has its rows too. They need a GPU and say so, until somebody fills them.
 
 # %%
 lesson.bet_on_the_part.ask()

@@ -181,7 +181,7 @@ class AuditPicture:
                 title.set_color(style.QUIET)
                 words.set_text("")
                 continue
-            title.set(text=f"{name}, {len(one.gains)} {one.unit}s", color=style.INK)
+            title.set(text=f"{name}, {one.number}", color=style.INK)
             words.set(text=str(one), color=look.dark)
             gains = np.sort(one.gains)
             dots.set_marker(look.marker)

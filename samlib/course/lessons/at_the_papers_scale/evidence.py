@@ -51,6 +51,11 @@ class Found:
     unit: str = "seed"
 
     @property
+    def number(self) -> str:
+        """Of the gains, in words: "3 seeds"."""
+        return f"{len(self.gains)} {self.unit}{'s' * (len(self.gains) > 1)}"
+
+    @property
     def mean(self) -> float:
         """Of the gains, in points."""
         return float(self.gains.mean())
@@ -74,7 +79,7 @@ class Found:
     def drawn(self) -> np.ndarray:
         """All that a picture of it has to hold: every gain, and the ends of their interval unless they are far off."""
         far = 1.5 * np.abs(self.gains).max()
-        return np.concatenate([self.gains, np.clip(self.ends, -far, far)])
+        return np.concatenate([self.gains, [] if self.half is None else np.clip(self.ends, -far, far)])
 
     @property
     def says(self) -> str:

@@ -8,7 +8,7 @@ from samlib.course.lessons.at_the_papers_scale.evidence import USUAL, Evidence, 
 
 def _bet_on_the_part(found: Found | None) -> Question:
     """Its right answer is what the table says: a better table may change it."""
-    said = "not measured yet" if found is None else f"Measured: {found} points, {len(found.gains)} seeds."
+    said = "not measured yet" if found is None else f"Measured: {found} points, {found.number}."
     choices = {
         "SAM leads, and the interval lies above zero": "supported",
         "the interval holds zero": "open",

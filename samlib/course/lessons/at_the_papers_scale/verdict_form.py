@@ -60,7 +60,7 @@ class Rows(dict[str, Found | None]):
                 data, pair, attack, level = ROWS[letter]
                 by = "no attack" if attack == CLEAN else f"{attack} at {radius(data, level)}"
                 said, missing = f"{data}, {pair}, {by}", NEEDS[data]
-            shown = missing if found is None else f"{found} points, {len(found.gains)} {found.unit}s"
+            shown = missing if found is None else f"{found} points, {found.number}"
             yield f"{letter}  {said}: {shown}"
 
 
