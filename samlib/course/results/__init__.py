@@ -1,6 +1,8 @@
 """Measured figures: one JSON file for each table, with how it was made and the value of every seed.
 
-The files are written by `python -m samlib results` (samlib.runs.making) and read by the lessons.
+The files are written by `python -m samlib results` (samlib.runs.making) and read by the lessons. Those named in GRIDS
+come from `samlib table` instead, by scripts/keep_table.py, and have that command's shape; where nobody has run it yet
+there is no file.
 """
 
 from __future__ import annotations
@@ -10,16 +12,34 @@ import math
 import statistics
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from samlib.checks import check_choice
 
 Result = dict[str, Any]
+GRIDS = ("cifar_cpu", "cifar_gpu", "cifar100_gpu")  # tables of `samlib table`, each with a file or still without
 
 
 def names() -> list[str]:
-    """The tables there are."""
-    return sorted(file.name[:-5] for file in resources.files(__name__).iterdir() if file.name.endswith(".json"))
+    """The tables there are, without those of GRIDS."""
+    found = sorted(file.name[:-5] for file in resources.files(__name__).iterdir() if file.name.endswith(".json"))
+    return [name for name in found if name not in GRIDS]
+
+
+def grid(name: str, folder: str | Path | None = None) -> Result | None:
+    """A table that `samlib table` has written, "rows" with each seed's values; None where it has not been run.
+
+    Args:
+        name: one of GRIDS.
+        folder: where your own may be, as NAME.json or NAME/table.json; it comes before the package's.
+    """
+    check_choice("name", name, GRIDS)
+    own = [] if folder is None else [Path(folder) / f"{name}.json", Path(folder) / name / "table.json"]
+    for file in (*own, resources.files(__name__) / f"{name}.json"):
+        if file.is_file():
+            return json.loads(file.read_text(encoding="utf-8"))
+    return None
 
 
 def load(name: str) -> Result:
