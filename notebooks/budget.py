@@ -27,7 +27,7 @@ QUESTION = 1  # minute for each bet, and for each question at the end
 
 CLASS = HOME = 45  # minutes at most
 SHORTEST_EXERCISE = 5  # minutes
-WORDS = 19_300  # in all lessons together
+WORDS = 17_800  # in lessons 00 to 07 together; the audit has its minutes alone
 
 
 @dataclass
@@ -122,11 +122,11 @@ def main() -> None:
             f"{name[:2]:6}{one.in_class:10.1f}{one.at_home:9}{one.words:7}{one.home:8}{one.lines:7}{one.widgets:9}"
             f"{one.questions:11}  {one.exercises}"
         )
-    total = sum(one.words + one.home for one in budgets.values())
+    total = sum(one.words + one.home for name, one in budgets.items() if name < "08")
     stated = {name: lesson.metadata["samlib"]["minutes"] for name, lesson in lessons.items()}
     faults = [f"{name}: {fault}" for name, one in budgets.items() for fault in one.faults(stated[name])]
-    faults += [f"{total:,} words in all; at most {WORDS:,}"] if total > WORDS else []
-    print(f"{total:,} words in all", *faults, sep="\n")
+    faults += [f"{total:,} words in 00 to 07; at most {WORDS:,}"] if total > WORDS else []
+    print(f"{total:,} words in 00 to 07", *faults, sep="\n")
     sys.exit(bool(faults))
 
 

@@ -91,7 +91,7 @@ def each_lesson(names: Sequence[str], build: Any) -> None:
 
 
 def many_kernels(count: int, number: str, build: Any) -> None:
-    """Run a learner's copy in several kernels at once, then move a control of each of its pictures, alone and all together."""
+    """Run a learner's copy in several kernels at once; then move a control of each picture, alone and all together."""
     from nbclient import NotebookClient
     from teaching import Refused, chosen_sources
 

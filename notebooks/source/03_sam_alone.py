@@ -41,7 +41,7 @@
 # an *ascent step*: it moves the *weights* by a length **rho** up their gradient, takes the gradient there, comes back,
 # and steps with that. It never touches a pixel.
 #
-# > **The claim** (Wei, Zhu and Zhang 2023, from the abstract; lesson 08 will audit the rest). A network trained with
+# > **The claim** (Wei, Zhu and Zhang 2023, from the abstract; lesson 08 audits it). A network trained with
 # > SAM alone is more robust to changes of its *input* than one trained with SGD, and does not pay with clean accuracy.
 #
 # We test it on 8×8 digits, 1,200 to train on and 597 to test on, with two hidden layers of 256 units on normalised

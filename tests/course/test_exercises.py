@@ -21,13 +21,13 @@ SOURCES = {path.stem[3:]: path for path in Path(__file__).parents[2].glob("noteb
 
 
 def found(kind: type) -> dict[str, Exercise | Question]:
-    """Every exercise, or question, that stands in a room's module `exercises`, by room and name."""
+    """Every exercise, or question, that a room exports or its module `exercises` holds, by room and name."""
     rooms = [module.name for module in pkgutil.iter_modules(lessons.__path__) if module.ispkg]
-    modules = {room: importlib.import_module(f"{lessons.__name__}.{room}.exercises") for room in rooms}
     return {
         f"{room}/{name}": value
-        for room, module in modules.items()
-        for name, value in vars(module).items()
+        for room in rooms
+        for module in (f"{lessons.__name__}.{room}.exercises", f"{lessons.__name__}.{room}")
+        for name, value in vars(importlib.import_module(module)).items()
         if isinstance(value, kind)
     }
 
