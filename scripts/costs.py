@@ -6,12 +6,14 @@ Memory and CPU time are the kernel's own, as Linux keeps them in /proc: this run
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -91,7 +93,8 @@ def each_lesson(names: Sequence[str], build: Any) -> None:
 
 
 def many_kernels(count: int, number: str, build: Any) -> None:
-    """Run a learner's copy in several kernels at once; then move a control of each picture, alone and all together."""
+    """Run a learner's copy in several kernels at once, then move a control of each picture, alone and all together."""
+    from jupyter_core.utils import run_sync
     from nbclient import NotebookClient
     from teaching import Refused, chosen_sources
 
@@ -102,32 +105,58 @@ def many_kernels(count: int, number: str, build: Any) -> None:
     for _ in range(count):
         clients.append(NotebookClient(build.make(source, solved=False), timeout=SECONDS, kernel_name="python3"))
         clients[-1].create_kernel_manager()
+    highest = Highest(clients)
     with ThreadPoolExecutor(count) as pool:
         try:
             list(pool.map(run_cells, clients))
+            highest.stop()
             ran = time.perf_counter() - began
             browsers = list(pool.map(Browser, clients))
             used = [memory(process_of(client)) for client in clients]
+            before = sum(cpu_seconds(process_of(client)) for client in clients)
             alone = [browser.move(i) for browser in browsers for i in range(len(browser.lives))]
+            each = (sum(cpu_seconds(process_of(client)) for client in clients) - before) / len(alone)
             together = []
             for i in range(len(browsers[0].lives)):
                 together += pool.map(lambda browser, i=i: browser.move(i), browsers)
         finally:
+            highest.stop()
             for client in clients:
-                client.km.shutdown_kernel(now=True)
+                run_sync(client.km.shutdown_kernel)(now=True)
     found = {
         "lesson": source.stem,
         "kernels": count,
         "GiB": round(sum(one["share"] for one in used) / 1024, 2),
-        "GiB resident": round(sum(one["now"] for one in used) / 1024, 2),
-        "GiB at each one's peak": round(sum(one["peak"] for one in used) / 1024, 2),
+        "GiB at the highest": round(highest.mib / 1024, 2),
+        "GiB, what they share counted for each": round(sum(one["now"] for one in used) / 1024, 2),
         "seconds to run": round(ran),
         "controls moved": len(alone),
+        "CPU seconds for a picture": round(each, 2),
         "slider alone": {"median": round(median(alone), 2), "worst": round(max(alone), 2)},
         "all sliders at once": {"median": round(median(together), 2), "worst": round(max(together), 2)},
     }
     keep("kernels", {str(count): found | machine})
     print(json.dumps(found, indent=1))
+
+
+class Highest:
+    """Looks every two seconds at how much memory the kernels take together, until it is stopped; keeps the highest."""
+
+    def __init__(self, clients: Sequence[Any]) -> None:
+        self.mib, self._clients, self._stop = 0.0, clients, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._stop.wait(2):
+            started = [client for client in self._clients if client.km.has_kernel]
+            with contextlib.suppress(OSError):  # one that is just going away
+                self.mib = max(self.mib, sum(memory(process_of(client))["share"] for client in started))
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stop.set()
+        self._thread.join()
 
 
 def run_cells(client: Any) -> None:
@@ -223,13 +252,16 @@ def sentences(costs: dict[str, Any]) -> str:
     """What many kernels at once took, and the first cell."""
     lines = []
     for count, one in sorted(costs.get("kernels", {}).items(), key=lambda pair: int(pair[0])):
-        peak, alone, all_ = one["GiB at each one's peak"], one["slider alone"], one["all sliders at once"]
+        peak, alone, all_ = one["GiB at the highest"], one["slider alone"], one["all sliders at once"]
+        each = one.get("CPU seconds for a picture")
+        cost = "" if each is None else f", and takes its kernel {each} CPU seconds"
+        kernels = f"{count} kernels" if count != "1" else "One kernel"
         lines.append(
-            f"- **{count} kernels of lesson {one['lesson'][:2]} at once**, on {one['cores']} cores: {one['GiB']} GiB "
-            f"together after the last cell, {peak} GiB if all peaked at the same moment. All cells of all kernels took "
+            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']} other "
+            f"processes were waiting or at work: {peak} GiB together at the highest; all cells took "
             f"{one['seconds to run']} seconds. A slider that moves alone has its new picture after {alone['median']} "
-            f"seconds (worst of {one['controls moved']}: {alone['worst']}); one in every kernel at the same moment, "
-            f"after {all_['median']} (worst: {all_['worst']}). ({one['date']}; load before: {one['load before']}.)"
+            f"seconds (worst of {one['controls moved']}: {alone['worst']}){cost}. One in every kernel at the same "
+            f"moment: {all_['median']} seconds (worst: {all_['worst']}). ({one['date']}.)"
         )
     if one := costs.get("first cell"):
         lines.append(
