@@ -205,13 +205,19 @@ def first_cell(build: Any) -> None:
 
     The repository is this checkout's, so what GitHub and the way there would add is not in it.
     """
+    from teaching import Refused
+
     machine = here()
     with tempfile.TemporaryDirectory() as place:
         clone, there = Path(place, "repository"), Path(place, "packages")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(there)]
+        here_instead = {"KEY_0": f"url.{clone}.insteadOf", "VALUE_0": build.REPOSITORY, "COUNT": "1"}
+        git = os.environ | {f"GIT_CONFIG_{name}": value for name, value in here_instead.items()}
         began = time.perf_counter()
-        subprocess.run([*command, f"samlib @ git+file://{clone}"], check=True)
+        done = subprocess.run([*command, f"samlib @ git+{build.REPOSITORY}"], env=git, capture_output=True, text=True)
+        if done.returncode:
+            raise Refused(f"pip could not install samlib: {done.stderr.strip().splitlines()[-1]}")
         installed = time.perf_counter()
         code = f"import sys; sys.path.insert(0, {str(there)!r}); import samlib, torch; print(samlib.__file__)"
         alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

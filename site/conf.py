@@ -10,6 +10,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 default_role = "literal"  # our docstrings put names in single backquotes
+suppress_warnings = ["misc.highlighting_failure"]  # a notebook's !command is no Python, and shown as it is
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = True

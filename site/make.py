@@ -8,6 +8,7 @@ Lessons are run once and kept in build/site-kept for as long as nothing that the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def count_states(made: Sequence[pages.Page]) -> int:
 def run_sphinx(work: Path, out: Path, whole: bool) -> None:
     """Make HTML of what `work` holds. Any warning is an error; in a part of the course, links to the rest are none."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(work / "doctrees")]
-    command += [] if whole else ["-D", "suppress_warnings=myst.xref_missing"]
+    command += [] if whole else ["-D", "suppress_warnings=misc.highlighting_failure,myst.xref_missing"]
     done = subprocess.run([*command, str(work), str(out)], capture_output=True, text=True)
     if done.returncode:
         raise ValueError(f"Sphinx has found fault with the pages:\n{done.stderr}")
@@ -104,7 +105,8 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
     for picture in (ROOT / "docs").glob("*.png"):
         shutil.copy(picture, work)
     for name in ("glossary", "runs", *TEACHING):
-        write(work / f"{name}.md", (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"))
+        text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        write(work / f"{name}.md", re.sub(r"\]\(\.\./\.\./notebooks/(\w+)\.ipynb\)", r"](../lessons/\1.md)", text))
     write(work / "api.md", package_page())
     write(work / "results.md", how_made())
 
@@ -146,6 +148,10 @@ def how_made() -> str:
         table = results.load(name)
         commit = table["commit"][:10] + ("" if table["clean"] else ", with changes")
         rows.append(f"| `{name}` | `{table['command']}` | {commit} | {table['date']} | {len(table['runs'])} |")
+    for name in results.GRIDS:
+        if table := results.grid(name):
+            runs = sum(len(row["seeds"]) for row in table["rows"])
+            rows.append(f"| `{name}` | `{table['command']}` | {table['commit'][:10]} | {table['date']} | {runs} |")
     versions = ", ".join(f"{library} {number}" for library, number in results.load("methods")["versions"].items())
     attacks = "\n".join(f"- {line}" for line in described(results.load("methods")["protocol"]["attacks"]))
     return f"""# How the results were made

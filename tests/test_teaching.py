@@ -447,7 +447,7 @@ def test_the_pages_are_short_and_their_links_lead_somewhere():
     assert set(words) == {
         f"{name}.md" for name in ("plans", "before", "after", "assessment", "class_of_forty", "slides")
     }
-    assert sum(words.values()) <= 6000, words
+    assert sum(words.values()) <= 6200, words
     for path in PAGES.glob("*.md"):
         text = path.read_text()
         assert max(len(line) for line in text.splitlines() if not line.startswith(("|", "- **"))) <= 120, path
