@@ -45,6 +45,7 @@ def test_a_page_is_whole_and_within_reach_of_everyone(window, name):
         assert look(reading, name) == []  # last: axe-core asks for files by itself
 
 
+@pytest.mark.parametrize("window", ["wide"], indirect=True)
 @pytest.mark.parametrize("source", LESSONS, ids=lambda source: source.stem)
 def test_every_control_of_a_lesson_plays_at_every_value(pages, window, source, record_property):
     page = pages[source.stem]
