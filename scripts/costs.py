@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
@@ -205,13 +206,19 @@ def first_cell(build: Any) -> None:
 
     The repository is this checkout's, so what GitHub and the way there would add is not in it.
     """
+    from teaching import Refused
+
     machine = here()
     with tempfile.TemporaryDirectory() as place:
         clone, there = Path(place, "repository"), Path(place, "packages")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(there)]
+        here_instead = {"KEY_0": f"url.{clone}.insteadOf", "VALUE_0": build.REPOSITORY, "COUNT": "1"}
+        git = os.environ | {f"GIT_CONFIG_{name}": value for name, value in here_instead.items()}
         began = time.perf_counter()
-        subprocess.run([*command, f"samlib @ git+file://{clone}"], check=True)
+        done = subprocess.run([*command, f"samlib @ git+{build.REPOSITORY}"], env=git, capture_output=True, text=True)
+        if done.returncode:
+            raise Refused(f"pip could not install samlib: {done.stderr.strip().splitlines()[-1]}")
         installed = time.perf_counter()
         code = f"import sys; sys.path.insert(0, {str(there)!r}); import samlib, torch; print(samlib.__file__)"
         alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -256,12 +263,12 @@ def sentences(costs: dict[str, Any]) -> str:
         each = one.get("CPU seconds for a picture")
         cost = "" if each is None else f", and takes its kernel {each} CPU seconds"
         kernels = f"{count} kernels" if count != "1" else "One kernel"
+        at_once = f" One in every kernel at the same moment: {all_['median']} seconds (worst: {all_['worst']})."
         lines.append(
-            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']} other "
-            f"processes were waiting or at work: {peak} GiB together at the highest; all cells took "
-            f"{one['seconds to run']} seconds. A slider that moves alone has its new picture after {alone['median']} "
-            f"seconds (worst of {one['controls moved']}: {alone['worst']}){cost}. One in every kernel at the same "
-            f"moment: {all_['median']} seconds (worst: {all_['worst']}). ({one['date']}.)"
+            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']:g} other "
+            f"processes were at work or waiting: {peak} GiB at the highest; all cells took {one['seconds to run']} "
+            f"seconds. A slider that moves alone has its new picture after {alone['median']} seconds (worst of "
+            f"{one['controls moved']}: {alone['worst']}){cost}.{at_once if count != '1' else ''} ({one['date']}.)"
         )
     if one := costs.get("first cell"):
         lines.append(
@@ -269,7 +276,7 @@ def sentences(costs: dict[str, Any]) -> str:
             f"{one['import']} to import. Emulated: the repository lay on the same disk, so add the way to GitHub. "
             f"({one['date']}; load before: {one['load before']}.)"
         )
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(line, 120, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
 
 
 def with_costs(page: str, costs: dict[str, Any]) -> str:
