@@ -265,8 +265,8 @@ def sentences(costs: dict[str, Any]) -> str:
         kernels = f"{count} kernels" if count != "1" else "One kernel"
         at_once = f" One in every kernel at the same moment: {all_['median']} seconds (worst: {all_['worst']})."
         lines.append(
-            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']:g} other "
-            f"processes were at work or waiting: {peak} GiB at the highest; all cells took {one['seconds to run']} "
+            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']:g} "
+            f"other processes were at work or waiting: {peak} GiB at the highest; all cells took {one['seconds to run']} "
             f"seconds. A slider that moves alone has its new picture after {alone['median']} seconds (worst of "
             f"{one['controls moved']}: {alone['worst']}){cost}.{at_once if count != '1' else ''} ({one['date']}.)"
         )
