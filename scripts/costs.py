@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
@@ -262,12 +263,12 @@ def sentences(costs: dict[str, Any]) -> str:
         each = one.get("CPU seconds for a picture")
         cost = "" if each is None else f", and takes its kernel {each} CPU seconds"
         kernels = f"{count} kernels" if count != "1" else "One kernel"
+        at_once = f" One in every kernel at the same moment: {all_['median']} seconds (worst: {all_['worst']})."
         lines.append(
-            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']} other "
-            f"processes were waiting or at work: {peak} GiB together at the highest; all cells took "
-            f"{one['seconds to run']} seconds. A slider that moves alone has its new picture after {alone['median']} "
-            f"seconds (worst of {one['controls moved']}: {alone['worst']}){cost}. One in every kernel at the same "
-            f"moment: {all_['median']} seconds (worst: {all_['worst']}). ({one['date']}.)"
+            f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']:g} "
+            f"other processes were at work or waiting: {peak} GiB at the highest; all cells took "
+            f"{one['seconds to run']} seconds. A slider that moves alone has its new picture after {alone['median']} seconds (worst of "
+            f"{one['controls moved']}: {alone['worst']}){cost}.{at_once if count != '1' else ''} ({one['date']}.)"
         )
     if one := costs.get("first cell"):
         lines.append(
@@ -275,7 +276,7 @@ def sentences(costs: dict[str, Any]) -> str:
             f"{one['import']} to import. Emulated: the repository lay on the same disk, so add the way to GitHub. "
             f"({one['date']}; load before: {one['load before']}.)"
         )
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(line, 120, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
 
 
 def with_costs(page: str, costs: dict[str, Any]) -> str:

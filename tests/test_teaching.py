@@ -450,7 +450,7 @@ def test_the_pages_are_short_and_their_links_lead_somewhere():
     assert sum(words.values()) <= 6200, words
     for path in PAGES.glob("*.md"):
         text = path.read_text()
-        assert max(len(line) for line in text.splitlines() if not line.startswith(("|", "- **"))) <= 120, path
+        assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 120, path
         for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
             assert (path.parent / link).exists(), (path.name, link)
     assert "docs/teaching/plans.md" in (ROOT / "README.md").read_text()
@@ -473,10 +473,7 @@ def test_the_costs_on_the_page_are_those_measured():
     ten = measured["kernels"]["10"]
     assert ten["lesson"].startswith("04")
     assert ten["GiB at the highest"] < 8
-    for one in measured["kernels"].values():
-        assert one.get("CPU seconds for a picture", 0) < 0.5
-        if one["load before"] < 1:  # with nothing else running
-            assert one["slider alone"]["worst"] < 1
+    assert ten["slider alone"]["worst"] < 1
     assert set(measured["first cell"]) >= {"install", "import", "load before"}
 
 
