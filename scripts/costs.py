@@ -267,8 +267,9 @@ def sentences(costs: dict[str, Any]) -> str:
         lines.append(
             f"- **{kernels} of lesson {one['lesson'][:2]}**, on {one['cores']} cores where {one['load before']:g} "
             f"other processes were at work or waiting: {peak} GiB at the highest; all cells took "
-            f"{one['seconds to run']} seconds. A slider that moves alone has its new picture after {alone['median']} seconds (worst of "
-            f"{one['controls moved']}: {alone['worst']}){cost}.{at_once if count != '1' else ''} ({one['date']}.)"
+            f"{one['seconds to run']} seconds. A slider that moves alone has its new picture after {alone['median']} "
+            f"seconds (worst of {one['controls moved']}: {alone['worst']}){cost}."
+            f"{at_once if count != '1' else ''} ({one['date']}.)"
         )
     if one := costs.get("first cell"):
         lines.append(
