@@ -69,6 +69,8 @@ class Page:
         data = output.get("data", {})
         if VIEW in data:
             return self._widget(data[VIEW]["model_id"], cell)
+        if "text/markdown" in data:
+            return data["text/markdown"]
         if "text/html" in data:
             return raw(self._stills(data["text/html"]))
         return printed(data["text/plain"]) if "text/plain" in data else ""

@@ -71,6 +71,11 @@ print("the answer is", answer)
 
 # %%
 widgets.still(fig, "a still picture of something")
+
+# %%
+from IPython.display import Markdown
+
+Markdown("a *marked* word")
 """
 
 
@@ -166,6 +171,7 @@ def test_a_page_plays_with_no_kernel_and_no_network_for_everyone(small):
             assert reading.page.locator("details.solution").count() == 1
             assert "the answer is 42" in reading.page.locator("details.solution").text_content()
             assert reading.page.locator("math").count() == 2
+            assert reading.page.locator("em", has_text="marked").count() == 1
             assert reading.faults == []
             assert look(reading, "lesson") == []  # last: axe-core asks for files by itself
 
