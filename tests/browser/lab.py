@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import secrets
@@ -144,15 +146,23 @@ class Lab:
             page.close()
 
 
+@functools.cache
+def playwright() -> Any:
+    """What drives the browser: one for a process, which bears no second one beside it."""
+    from playwright.sync_api import sync_playwright
+
+    started = sync_playwright().start()
+    atexit.register(started.stop)
+    return started
+
+
 @contextlib.contextmanager
 def open_lab(scratch: Path) -> Iterator[Lab]:
     """A JupyterLab of this environment, and headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
     served = scratch / "served"
     served.mkdir()
-    with jupyter_lab(served, scratch) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with jupyter_lab(served, scratch) as address:
+        browser = playwright().chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             context = browser.new_context(viewport={"width": 1280, "height": 1000}, device_scale_factor=2)
             yield Lab(served, address, context)

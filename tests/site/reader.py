@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from tests.browser.lab import CHROMIUM, FLAGS
+from tests.browser.lab import CHROMIUM, FLAGS, playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "site"))
@@ -48,15 +48,12 @@ class Reading:
 @contextlib.contextmanager
 def reader(size: str) -> Iterator[Any]:
     """A browser window that is wide and light, or narrow and dark."""
-    from playwright.sync_api import sync_playwright
-
     width, scheme = SIZES[size]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            yield browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-        finally:
-            browser.close()
+    browser = playwright().chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    try:
+        yield browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    finally:
+        browser.close()
 
 
 @contextlib.contextmanager

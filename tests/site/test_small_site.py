@@ -79,7 +79,7 @@ Markdown("a *marked* word")
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # other tests may come between
 def small(tmp_path_factory):
     """The site, its one page, and where the lesson was kept."""
     folder = tmp_path_factory.mktemp("small")
@@ -222,7 +222,7 @@ def test_the_other_pages_are_there_and_no_link_leads_nowhere_but_to_lessons_that
         assert (site / f"{name}.html").is_file(), name
     assert (site / "notebooks" / "09_small.ipynb").is_file()
     broken = broken_links(site)
-    assert all("lessons/0" in link for link in broken), broken
+    assert all("lessons/" in link for link in broken), broken
     learner = (site / "notebooks" / "09_small.ipynb").read_text(encoding="utf-8")
     assert "42" not in learner
     api = (site / "api.html").read_text(encoding="utf-8")
