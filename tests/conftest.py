@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The lessons come first: they take longest, in the browser above all, and what is short fills the end.
     """
     for item in items:
-        alone = item.get_closest_marker("browser")
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.name if alone else item.nodeid.split("::")[0]))
+        file = item.nodeid.split("::")[0]
+        alone = item.get_closest_marker("browser") and "tests/site/" not in file  # whose tests share one site
+        item.add_marker(pytest.mark.xdist_group(item.name if alone else file))
     items.sort(key=lambda item: (item.get_closest_marker("browser") is None, ".ipynb" not in item.nodeid))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 
 import pytest
@@ -11,8 +13,10 @@ from tests.site.reader import SIZES, broken_links, dead_controls, look, median, 
 
 import make  # isort: skip  (of site/, which the reader puts on the path)
 
-pytestmark = [pytest.mark.long, pytest.mark.browser, pytest.mark.xdist_group("site")]
-SITE = make.ROOT / "build" / "site"
+pytestmark = [pytest.mark.long, pytest.mark.browser]
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+BUILD = make.ROOT / "build"
+SITE = BUILD / f"site-{WORKER}"  # tests may run in several processes: each reads a site of its own
 MIB = 2**20
 OTHERS = ["index", "glossary", "results", "api", "runs", "search", "genindex", "py-modindex"]
 LESSONS = [*make.build.sources(), make.build.CLASS]
@@ -26,7 +30,10 @@ def pages(request):
         if request.config.getoption("--require-browser"):
             pytest.fail("There is no Chromium on this machine, and --require-browser was given.")
         pytest.skip("There is no Chromium on this machine.")
-    made = make.make(LESSONS, SITE, make.ROOT / "build" / "site-source", make.ROOT / "build" / "site-kept")
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first one runs the lessons, the others find them kept
+        made = make.make(LESSONS, SITE, BUILD / f"site-source-{WORKER}", BUILD / "site-kept")
     return {page.source.stem: page for page in made}
 
 
@@ -76,6 +83,8 @@ def test_search_finds_a_word_with_the_network_off(window):
 
 
 def test_the_command_says_where_the_site_is(pages):
-    done = subprocess.run(["make", "site"], cwd=make.ROOT, capture_output=True, text=True)
+    with (BUILD / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "site"], cwd=make.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "index.html" in done.stdout
