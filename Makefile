@@ -16,7 +16,7 @@
 PYTEST_ARGS ?=
 # Small networks: one thread for each test process is fastest, and the same numbers come out everywhere.
 THREADS = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-PYTEST_OPTIONS = -n auto --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+PYTEST_OPTIONS = -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 PYTEST = $(THREADS) .venv/bin/python -m pytest $(PYTEST_OPTIONS)
 # The lessons' copies, of the kinds in $(2) and lessons in $(3), by nbval: all cells of a notebook in one process.
 NBVAL = -m pytest -n auto --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 build/lessons

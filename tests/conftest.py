@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -18,17 +19,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process: a file, since it shares what it has trained, or a lesson in the browser by itself.
-
-    The lessons come first: they take longest, in the browser above all, and what is short fills the end.
-    """
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        alone = item.get_closest_marker("browser") and "tests/site/" not in file  # whose tests share one site
-        item.add_marker(pytest.mark.xdist_group(item.name if alone else file))
+    """The lessons come first: they take longest, in the browser above all, and what is short fills the end."""
     items.sort(key=lambda item: (item.get_closest_marker("browser") is None, ".ipynb" not in item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What runs in one process: a file, since it shares what it has trained or built, or a lesson in the browser.
+
+    By names alone: the groups that pytest-xdist 3.8 writes into them are lost in pytest 9.2.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

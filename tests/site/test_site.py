@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 
@@ -16,11 +15,11 @@ import make  # isort: skip  (of site/, which the reader puts on the path)
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 BUILD = make.ROOT / "build"
-SITE = BUILD / f"site-{WORKER}"  # tests may run in several processes: each reads a site of its own
+SITE = BUILD / "site"
 MIB = 2**20
 OTHERS = ["index", "glossary", "results", "api", "runs", "search", "genindex", "py-modindex"]
 LESSONS = [*make.build.sources(), make.build.CLASS]
-NAMES = OTHERS + [f"lessons/{source.stem}" for source in LESSONS]
+NAMES = [*OTHERS, *make.TEACHING, *(f"lessons/{source.stem}" for source in LESSONS)]
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +29,7 @@ def pages(request):
         if request.config.getoption("--require-browser"):
             pytest.fail("There is no Chromium on this machine, and --require-browser was given.")
         pytest.skip("There is no Chromium on this machine.")
-    BUILD.mkdir(exist_ok=True)
-    with (BUILD / "site.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the first one runs the lessons, the others find them kept
-        made = make.make(LESSONS, SITE, BUILD / f"site-source-{WORKER}", BUILD / "site-kept")
+    made = make.make(LESSONS, SITE, BUILD / "site-source", BUILD / "site-kept")
     return {page.source.stem: page for page in made}
 
 
@@ -84,8 +80,6 @@ def test_search_finds_a_word_with_the_network_off(window):
 
 
 def test_the_command_says_where_the_site_is(pages):
-    with (BUILD / "site.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(["make", "site"], cwd=make.ROOT, capture_output=True, text=True)
+    done = subprocess.run(["make", "site"], cwd=make.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "index.html" in done.stdout

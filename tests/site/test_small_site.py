@@ -79,7 +79,7 @@ Markdown("a *marked* word")
 """
 
 
-@pytest.fixture(scope="session")  # other tests may come between
+@pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """The site, its one page, and where the lesson was kept."""
     folder = tmp_path_factory.mktemp("small")
