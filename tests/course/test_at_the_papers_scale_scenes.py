@@ -102,8 +102,8 @@ def test_a_table_of_ones_own_comes_before_the_packages(filled, tmp_path):
 @pytest.mark.parametrize("name", results.GRIDS)
 def test_a_table_in_the_package_is_whole_and_says_how_it_was_made(name, tmp_path):
     table = results.grid(name)
-    if table is None:
-        pytest.skip("nobody has measured it yet")
+    if table is None and "gpu" in name:
+        pytest.skip("it needs a GPU, and nobody has measured it yet")
     assert {"command", "commit", "clean", "sources", "date", "versions", "hardware", "grid"} <= set(table)
     assert re.fullmatch(r"[0-9a-f]{40}", table["commit"])
     assert re.fullmatch(r"[0-9a-f]{16}", table["sources"])
