@@ -23,6 +23,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -249,21 +250,30 @@ def finished(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def table_of_lessons(lessons: Iterable[Path], address: Callable[[Path], str]) -> str:
+    """The lessons with their minutes and what is found in each; `address`: source -> where its title leads."""
+    rows = ["| lesson | part | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
+    for source in lessons:
+        facts = read(source).metadata["samlib"]
+        minutes = f"{facts['minutes']}" + (f" + {facts['at_home']}" if source != CLASS else "")
+        title = f"[{numbered(source, facts)}]({address(source)})"
+        rows.append(f"| {title} | {facts['part']} | {minutes} | {facts['finds']} |")
+    return "\n".join(rows)
+
+
 def with_table(page: Path) -> str:
     """A page's text, with the table of lessons between its two markers made afresh."""
-    rows = ["| lesson | | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
-    for source in [*sources(), CLASS]:
-        facts = read(source).metadata["samlib"]
-        link = Path(os.path.relpath(NOTEBOOKS / f"{source.stem}.ipynb", page.parent)).as_posix()
-        lesson, minutes = f"[{numbered(source, facts)}]({link})", f"{facts['minutes']} + {facts['at_home']}"
-        minutes = minutes if source != CLASS else f"{facts['minutes']}"
-        rows.append(f"| {lesson} | {facts['part']} | {minutes} | {facts['finds']} |")
     parts = re.split(r"(<!-- lessons[^>]*-->\n)(?s:.*?)(<!-- end of lessons -->)", page.read_text(encoding="utf-8"))
     if len(parts) != 4:
         raise ValueError(
             f"{page.name}: the table of lessons needs `<!-- lessons -->` above and `<!-- end of lessons -->` below"
         )
-    return "\n".join([parts[0] + parts[1], *rows, "", parts[2] + parts[3]])
+
+    def address(source: Path) -> str:
+        return Path(os.path.relpath(NOTEBOOKS / f"{source.stem}.ipynb", page.parent)).as_posix()
+
+    table = table_of_lessons([*sources(), CLASS], address)
+    return f"{parts[0]}{parts[1]}\n{table}\n\n{parts[2]}{parts[3]}"
 
 
 def start_page(text: str) -> nbformat.NotebookNode:

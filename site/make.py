@@ -21,6 +21,7 @@ from export import HERE, ROOT, STATES, build, export
 
 import samlib
 from samlib.course import results
+from samlib.unions import Attack
 
 HERO = "hero"
 MODULES = {
@@ -99,7 +100,10 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
     heroes = [(page, page.players[HERO]) for page in made if HERO in page.players]
     page, hero = heroes[0] if heroes else (None, None)
     home = home.replace("<!-- hero -->", pages.raw(pages.player(HERO, hero, ".")) if page else "")
-    home = home.replace("<!-- lessons -->", table(lessons)).replace("REPOSITORY", build.REPOSITORY)
+    home = home.replace("<!-- claim -->", claim())
+    home = home.replace(
+        "<!-- lessons -->", build.table_of_lessons(lessons, lambda source: f"lessons/{source.stem}.md")
+    ).replace("REPOSITORY", build.REPOSITORY)
     home = home.replace("TEACHING", "\n".join(TEACHING)).replace("NAME", build.REPOSITORY.rpartition("/")[2])
     write(work / "index.md", home.replace("LESSONS", "\n".join(f"lessons/{source.stem}" for source in lessons)))
     for picture in (ROOT / "docs").glob("*.png"):
@@ -109,6 +113,12 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
         write(work / f"{name}.md", re.sub(r"\]\(\.\./\.\./notebooks/(\w+)\.ipynb\)", r"](../lessons/\1.md)", text))
     write(work / "api.md", package_page())
     write(work / "results.md", how_made())
+
+
+def claim() -> str:
+    """The README's picture of the claim, with its words."""
+    (picture,) = re.findall(r"!\[.*\]\(docs/robust\.png\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    return picture.replace("docs/", "")
 
 
 def package_page() -> str:
@@ -130,17 +140,6 @@ def of_module(name: str) -> str:
     return f"```{{eval-rst}}\n.. automodule:: samlib.{name}\n   :members:\n```"
 
 
-def table(lessons: Sequence[Path]) -> str:
-    """The lessons, with their minutes and what is found in each."""
-    rows = ["| lesson | part | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
-    for source in lessons:
-        facts = build.read(source).metadata["samlib"]
-        link = f"[{build.numbered(source, facts)}](lessons/{source.stem}.md)"
-        minutes = f"{facts['minutes']} + {facts['at_home']}" if facts["at_home"] else f"{facts['minutes']}"
-        rows.append(f"| {link} | {facts['part']} | {minutes} | {facts['finds']} |")
-    return "\n".join(rows)
-
-
 def how_made() -> str:
     """The page on how each measured table was made, from the tables themselves."""
     rows = ["| table | made by | commit | date | runs |", "| --- | --- | --- | --- | --- |"]
@@ -153,7 +152,7 @@ def how_made() -> str:
             runs = sum(len(row["seeds"]) for row in table["rows"])
             rows.append(f"| `{name}` | `{table['command']}` | {table['commit'][:10]} | {table['date']} | {runs} |")
     versions = ", ".join(f"{library} {number}" for library, number in results.load("methods")["versions"].items())
-    attacks = "\n".join(f"- {line}" for line in described(results.load("methods")["protocol"]["attacks"]))
+    attacks = "\n".join(f"- {Attack(**attack)}" for attack in results.load("methods")["protocol"]["attacks"])
     return f"""# How the results were made
 
 Nothing that a lesson states about trained networks is typed in: it is computed in the lesson, or read from one of
@@ -169,13 +168,6 @@ these attacks breaks (table `methods`):
 Tables whose name ends in `_tuning` hold how settings were chosen: on a part of the training images that was set aside,
 with the same number of tries for each method. Test images were used for the final figures alone.
 """
-
-
-def described(attacks: Sequence[dict]) -> list[str]:
-    """Attacks in words."""
-    from samlib.unions import Attack
-
-    return [str(Attack(**attack)) for attack in attacks]
 
 
 def copy_notebooks(lessons: Sequence[Path], out: Path) -> None:

@@ -84,3 +84,24 @@ def test_an_interval_is_students_and_covers_as_often_as_it_says():
 def test_one_run_has_no_interval():
     with pytest.raises(ValueError, match="values holds 1 run"):
         results.interval([0.4])
+
+
+def test_the_readmes_figures_are_those_of_the_tables():
+    text = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    methods = results.load("methods")
+
+    def mean(setting: str, measure: str) -> float:
+        return 100 * float(np.mean(results.values(methods, setting, measure)))
+
+    gain = mean("SAM 0.4", "linf 0.125") - mean("SGD", "linf 0.125")
+    assert f"SAM keeps {gain:.0f} points more than SGD at eps 0.125" in text
+    assert mean("SAM 0.4", "clean") > mean("SGD", "clean"), "SAM gains at no cost in clean accuracy"
+    leads = {
+        criterion: results.lead(methods, f"SAM, tuned ({criterion})", f"SGD, tuned ({criterion})", "linf 0.125")
+        for criterion in ("clean", "robust")
+    }
+    said = " or ".join(f"{100 * points:.0f} ± {100 * half:.0f}" for points, half in leads.values())
+    assert f"{said} points of SAM's lead are left" in text
+    for criterion in leads:  # even with a single step
+        ours, theirs = f"AT, 1 step, tuned ({criterion})", f"SAM, tuned ({criterion})"
+        assert results.lead(methods, ours, theirs, "linf 0.125")[0] > 0.2, "far more"
