@@ -174,7 +174,7 @@ lesson.optimum_shift()
 # $r = \rho\sqrt{1+w_1^2/d}$. By A the middle of a level chord lies at $w^*(1+r^2/3d)$. (For a large rho unequal weak
 # weights are worse still; then no chord is drawn.)
 #
-# | | perturbation | $w_{\mathrm{SAM}}/w^* - 1$ for a small rho |
+# | result | perturbation | $w_{\mathrm{SAM}}/w^* - 1$ for a small rho |
 # |---|---|---|
 # | F2 | all weights, for each example | about $\rho/(\eta\sqrt d)$ |
 # | G | exponential loss, all weights learned, whole loss | 0 |

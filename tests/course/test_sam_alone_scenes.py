@@ -125,7 +125,7 @@ def test_words_lie_neither_on_a_mean_curve_nor_on_other_words(methods, rho, othe
 
 def test_the_table_gives_mean_and_interval(methods):
     lines = lesson.table(methods, ["SGD", "SAM 0.4"], ["clean", "linf 0.125"]).data.splitlines()
-    assert lines[0] == "| | clean | linf 0.125 |"
+    assert lines[0] == "| network | clean | linf 0.125 |"
     middle, half = results.interval(results.values(methods, "SAM 0.4", "linf 0.125"))
     assert lines[-1].endswith(f"| {100 * middle:.1f} ± {100 * half:.1f} |")
 

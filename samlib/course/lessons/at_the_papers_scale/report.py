@@ -40,7 +40,7 @@ def protocol(paper: Mapping[str, tuple[str, str]]) -> Markdown:
     """
     if unknown := set(paper) - set(PROTOCOL):
         raise ValueError(f"paper has the lines {', '.join(sorted(unknown))}; they must be among {', '.join(PROTOCOL)}.")
-    rows = ["| | the paper says | page, table | the public code | file |", "|---|---|---|---|---|"]
+    rows = ["| line | the paper says | page, table | the public code | file |", "|---|---|---|---|---|"]
     for line, (does, file) in PROTOCOL.items():
         says, where = paper.get(line, (NOT_READ, ""))
         code = f"`{file}`" if file else ""

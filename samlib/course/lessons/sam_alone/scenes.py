@@ -110,7 +110,7 @@ def attacked_digit(norm: str) -> tuple[np.ndarray, list[int]]:
 
 def table(methods: Result, names: Sequence[str], measures: Sequence[str]) -> Markdown:
     """The mean of each setting's runs and the half width of its 95 % interval, in per cent."""
-    lines = [f"| | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
+    lines = [f"| network | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
     for name in names:
         found = [results.interval(results.values(methods, name, measure)) for measure in measures]
         lines.append(f"| {name} | {' | '.join(f'{100 * mean:.1f} ± {100 * half:.1f}' for mean, half in found)} |")
