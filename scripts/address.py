@@ -13,7 +13,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMED_IN = ["pyproject.toml", "CITATION.cff", "README.md", "CONTRIBUTING.md", "notebooks/README.md"]
+NAMED_IN = [
+    "pyproject.toml",
+    "CITATION.cff",
+    "README.md",
+    "CONTRIBUTING.md",
+    "notebooks/README.md",
+    "docs/teaching/slides.md",
+]
 
 
 def main(address: str) -> None:

@@ -5,10 +5,9 @@
     python scripts/teaching.py grade hand-ins                     the evidence of *find the fake*, a file a student
     python scripts/teaching.py sheet --seed 7                     the test after the course, in another order
     python scripts/teaching.py key --seed 7                       and its key
-    python scripts/teaching.py pictures --out slides              the slides' pictures, with their texts
     python scripts/teaching.py measure                            memory and time of each lesson; --kernels 10: at once
 
-`pack`, `pictures` and `measure` need jupytext beside what `make lab` installs.
+`pack` and `measure` need jupytext beside what `make lab` installs.
 """
 
 from __future__ import annotations
@@ -455,9 +454,6 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("key", "the key of the test after the course"), ("sheet", "that test in another order")):
         one = commands.add_parser(name, help=what)
         one.add_argument("--seed", type=int, help="of the order; without it, as on the page")
-    one = commands.add_parser("pictures", help="the slides' pictures with their texts")
-    one.add_argument("--out", type=Path, required=True, help="a folder")
-    one.add_argument("lessons", nargs="*", help="numbers of lessons; all without")
     one = commands.add_parser("measure", help="memory and time of each lesson")
     one.add_argument("lessons", nargs="*", help="numbers of lessons, or class; all without")
     one.add_argument("--kernels", type=int, help="so many kernels of one lesson at once")
@@ -500,10 +496,6 @@ def run(asked: argparse.Namespace) -> None:
         print(*key_lines(asked.seed), sep="\n")
     elif asked.command == "sheet":
         print(sheet(asked.seed), end="")
-    elif asked.command == "pictures":
-        import slides
-
-        slides.write(asked.out, asked.lessons, builder())
     else:
         import costs
 

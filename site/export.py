@@ -12,8 +12,10 @@ import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import slides
 from nbclient import NotebookClient
 
 HERE = Path(__file__).resolve().parent
@@ -35,12 +37,12 @@ def fingerprint(source: Path) -> str:
         foreign = path.is_relative_to(rooms) and path.parent not in (rooms, rooms / own)
         if source == build.CLASS or not foreign:  # the single class takes parts of several lessons
             digest.update(path.read_bytes())
-    digest.update(json.dumps([version(library) for library in LIBRARIES]).encode())
+    digest.update(json.dumps([slides.of_lesson(source), *map(version, LIBRARIES)]).encode())
     return digest.hexdigest()[:16]
 
 
 def export(source: Path, kept: Path) -> Path:
-    """The folder in `kept` with lesson.ipynb, run, and widgets/MODEL for each of its widgets; made now, or kept."""
+    """The folder in `kept` with lesson.ipynb, run, widgets/MODEL for each widget, and slides; made now, or kept."""
     place = kept / f"{source.stem}-{fingerprint(source)}"
     if place.exists():
         return place
@@ -48,7 +50,7 @@ def export(source: Path, kept: Path) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     notebook = build.make(source, solved=True)
-    run(notebook, unfinished / "widgets")
+    run(notebook, unfinished, slides.of_lesson(source))
     nbformat.write(notebook, unfinished / "lesson.ipynb")
     for older in kept.glob(f"{source.stem}-*"):
         if older != unfinished:
@@ -57,10 +59,14 @@ def export(source: Path, kept: Path) -> Path:
     return place
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run all cells, then hand out the widgets into `folder`; the notebook keeps the outputs of its own cells."""
+def run(notebook: nbformat.NotebookNode, folder: Path, pictures: list[dict[str, Any]]) -> None:
+    """Run all cells, then hand out the widgets and the slides' pictures; the notebook keeps its own cells' outputs."""
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3")
-    code = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport in_kernel\nin_kernel.hand_out({str(folder)!r})"
+    code = f"""import sys
+sys.path.insert(0, {str(HERE)!r})
+import in_kernel
+in_kernel.hand_out({str(folder / "widgets")!r})
+in_kernel.draw_large({str(folder / "slides")!r}, {pictures!r})"""
     with client.setup_kernel():
         for i, cell in enumerate(notebook.cells):
             client.execute_cell(cell, i)

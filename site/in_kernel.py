@@ -21,7 +21,7 @@ from typing import Any
 import ipywidgets
 from PIL import Image
 
-from samlib.course import widgets
+from samlib.course import style, widgets
 
 
 def hand_out(folder: str | Path) -> None:
@@ -36,6 +36,35 @@ def hand_out(folder: str | Path) -> None:
         else:
             found = asked(widget)
         (place / "widget.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def draw_large(folder: str | Path, wanted: list[dict[str, Any]]) -> None:
+    """Draw pictures with controls at named states, at twice a notebook's resolution, with their texts.
+
+    Args:
+        folder: gets file.png and file.txt.
+        wanted: for each picture its file, its widget by the function that makes it, and for controls that are moved
+            the text of the option.
+    """
+    lives = {live.draw.__qualname__.split(".")[0]: live for live in existing() if isinstance(live, widgets.Live)}
+    before = style.DPI
+    Path(folder).mkdir()
+    for one in wanted:
+        live = lives[one["widget"]]
+        state = {name: control.value for name, control in live.controls.items()}
+        for name, text in one.get("state", {}).items():
+            options = described(live.controls[name])["options"]
+            state[name] = widgets.choices(live.controls[name])[options.index(text)]
+        fig = live.picture.fig
+        style.DPI = 2 * before
+        fig.set_dpi(style.DPI)
+        fig.settle()
+        with style.look():
+            alt = live.draw(**state)
+        large = Image.open(io.BytesIO(widgets.png(fig)))
+        style.DPI = before
+        fewer(large).save(Path(folder) / f"{one['file']}.png", optimize=True)
+        (Path(folder) / f"{one['file']}.txt").write_text(alt + "\n", encoding="utf-8")
 
 
 def existing() -> list[Any]:
@@ -103,10 +132,13 @@ def picture(data: bytes, place: Path) -> str:
     """Keep a PNG as WebP, in its 256 commonest colours, which no eye tells from all; return the file's name."""
     file = place / name_of(data)
     if not file.exists():
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-        fewer = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        fewer.convert("RGB").save(file, "webp", lossless=True, method=1)
+        fewer(Image.open(io.BytesIO(data))).convert("RGB").save(file, "webp", lossless=True, method=1)
     return file.name
+
+
+def fewer(image: Image.Image) -> Image.Image:
+    """An image in its 256 commonest colours."""
+    return image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
 def compare(live: widgets.Live, states: list[tuple[str, str]]) -> None:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pages
+import slides
 from export import HERE, ROOT, STATES, build, export
 
 import samlib
@@ -68,7 +69,8 @@ def make(lessons: Sequence[Path], out: Path, work: Path, kept: Path) -> list[pag
         made.append(page)
     if (states := count_states(made)) > STATES:
         raise ValueError(f"The widgets have {states} states together; at most {STATES} are allowed.")
-    write_other_pages(lessons, made, work)
+    slides.publish(places, out / "slides")
+    write_other_pages(lessons, made, work, out)
     run_sphinx(work, out, whole=list(lessons) == [*build.sources(), build.CLASS])
     copy_notebooks(lessons, out)
     return made
@@ -94,8 +96,8 @@ def run_sphinx(work: Path, out: Path, whole: bool) -> None:
         page.write_text(text, encoding="utf-8")
 
 
-def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work: Path) -> None:
-    """Home, glossary, package, results, runs."""
+def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work: Path, out: Path) -> None:
+    """Home, glossary, package, results, runs, and the teachers'."""
     home = (HERE / "text" / "index.md").read_text(encoding="utf-8")
     heroes = [(page, page.players[HERO]) for page in made if HERO in page.players]
     page, hero = heroes[0] if heroes else (None, None)
@@ -110,6 +112,7 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
         shutil.copy(picture, work)
     for name in ("glossary", "runs", *TEACHING):
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        text = slides.with_pictures(text, out / "slides")
         write(work / f"{name}.md", re.sub(r"\]\(\.\./\.\./notebooks/(\w+)\.ipynb\)", r"](../lessons/\1.md)", text))
     write(work / "api.md", package_page())
     write(work / "results.md", how_made())

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 from tests.browser.lab import CHROMIUM
 from tests.site.reader import broken_links, dead_controls, look, number, opened, operate, reader
@@ -78,6 +79,8 @@ from IPython.display import Markdown
 Markdown("a *marked* word")
 """
 
+SLIDES = {"09": [{"file": "three", "widget": "draw", "state": {"a": "3", "c": "x"}}]}
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
@@ -85,8 +88,10 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     source = folder / "09_small.py"
     source.write_text(LESSON.lstrip().replace("\\\\\\\\", "\\\\"), encoding="utf-8")
-    (page,) = make.make([source], folder / "site", folder / "work", folder / "kept")
-    return folder, page
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(make.slides, "wanted", lambda: SLIDES)
+        (page,) = make.make([source], folder / "site", folder / "work", folder / "kept")
+        yield folder, page
 
 
 @pytest.mark.slow
@@ -124,6 +129,20 @@ def test_a_state_that_is_missing_or_has_no_picture_or_no_text_fails_the_build(sm
         file.write_text(json.dumps(widget), encoding="utf-8")
         with pytest.raises(ValueError, match=r"states are there|no picture, or no text"):
             make.make([page.source], tmp_path / "site", tmp_path / "work", tmp_path / fault)
+
+
+@pytest.mark.slow
+def test_a_picture_for_slides_is_large_and_comes_with_its_text_and_a_small_copy(small, tmp_path):
+    folder, _ = small
+    place = folder / "site" / "slides"
+    with Image.open(place / "09_three.png") as picture:
+        assert picture.width == 4 * 400  # twice a notebook's
+    assert (place / "09_three.txt").read_text() == "The picture shows 3, one and 10.\n"
+    assert (place / "09_three.webp").is_file()
+    table = make.slides.with_pictures("| `09_three` | what | why |\n| `00_left_out` | a | b |\n", place)
+    assert 'alt="The picture shows 3, one and 10."' in table
+    assert 'href="../slides/09_three.png" download' in table
+    assert table.endswith("| what | why |\n| `00_left_out` | a | b |\n")
 
 
 @pytest.mark.slow
