@@ -1,6 +1,6 @@
 # make lab           from nothing to the course in JupyterLab (CPU=1: PyTorch without CUDA, CPU=0: with; PYTHON=...: another Python)
 # make test          from nothing: everything that can be tested on this machine in some minutes, notebooks and browser included
-# make test-long     what takes longer: killed runs, solved lessons by nbval, the whole site, Colab's versions, the lowest versions
+# make test-long     what takes longer: the whole site, killed runs, Colab's versions, the lowest versions by nbval
 # make quick         what takes a minute or so: linter, types, generated files, fast tests
 # make lesson L=03   one lesson: built, linter, types, its exercises, both its copies, its controls in a browser
 # make notebooks     the learner's notebooks and the solved ones, and the tables of lessons, from the lessons' sources
@@ -41,9 +41,9 @@ test: lint
 	$(PYTEST) tests -m "not long"
 	$(if $(BROWSER),,$(call nbval,.venv,both))
 
-test-long: dev
+# The site first: its lessons run on all cores, and the tests find them kept.
+test-long: site
 	$(PYTEST) tests -m long
-	$(call nbval,.venv,solved)
 	$(MAKE) lowest
 
 # A second environment, with every requirement at its lower bound, on a Python that those versions know.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 
@@ -77,9 +76,3 @@ def test_search_finds_a_word_with_the_network_off(window):
         found = reading.page.locator("#search-results li a").all_inner_texts()
         assert any("02" in title for title in found), found
         assert reading.faults == []
-
-
-def test_the_command_says_where_the_site_is(pages):
-    done = subprocess.run(["make", "site"], cwd=make.ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "index.html" in done.stdout
