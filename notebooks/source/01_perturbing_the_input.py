@@ -369,19 +369,19 @@ def left(steps, size, runs, loss):
 all_together = 100 * torch.stack([mask[-1].all(0) for mask in robust.values()]).all(0).double().mean().item()
 assert left(3, 0.1, 1, "ce") > left(40, 0.02, 1, "ce") > left(40, 0.1, 1, "ce") + 10
 assert left(40, 0.1, 1, "ce") >= left(40, 0.1, 4, "ce") >= all_together
-assert 25 < 100 * clean - left(40, 0.1, 1, "ce") < 35  # about 30 of them
-assert 2 <= 100 * clean - left(3, 0.1, 1, "ce") <= 5  # a few
-assert 1 <= left(40, 0.1, 1, "ce") - all_together <= 5  # a few more
+assert 22 < 100 * clean - left(40, 0.1, 1, "ce") < 38  # about 30 of them
+assert 1 <= 100 * clean - left(3, 0.1, 1, "ce") <= 7  # a few
+assert 0 <= left(40, 0.1, 1, "ce") - all_together <= 8  # a few more at best
 assert left(40, 0.02, 1, "ce") - left(40, 0.1, 1, "ce") > left(40, 0.1, 1, "ce") - all_together  # short steps cost most
 robust_share = left(40, 0.1, 1, "ce") / 100
-assert round(196 * (robust_share * (1 - robust_share) / 100) ** 0.5) == 9
+assert 8 <= round(196 * (robust_share * (1 - robust_share) / 100) ** 0.5) <= 10
 assert union <= left(40, 0.1, 1, "ce")
 
 # %% [markdown]
 # **Explain.** Forty steps of eps / 10 break about 30 digits, where three broke a few. Steps that cannot reach the edge
-# of the ball cost the most; restarts and another loss find a few digits more. `samlib.robust_accuracy` therefore tries
-# several attacks, and counts as broken what any of them breaks. (100 digits are few: ± 9 points. Four times as many
-# halve it.)
+# of the ball cost the most; restarts and another loss find a few digits more at best. `samlib.robust_accuracy`
+# therefore tries several attacks, and counts as broken what any of them breaks. (100 digits are few: some ± 9 points.
+# Four times as many halve it.)
 #
 # A flat curve is no proof: it says that more of *this* attack does not help. Lesson 04 shows networks for which it goes
 # flat far too high.

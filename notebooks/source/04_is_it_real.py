@@ -80,16 +80,16 @@ print(lesson.in_words(tried))
 
 # %% tags=["guard"]
 sgd, sam = tried["SGD"].left, tried["SAM"].left
-assert 48 <= sam["targets"][0] <= 52
-assert sam["targets"][0] > sam["margin"][0] + 3
-assert sam["targets"][2] < sam["margin"].min()
+assert 43 <= sam["targets"][0] <= 55
+assert sam["targets"][0] > sam["margin"][0] + 1
+assert sam["targets"][2] <= sam["margin"].min() + 1
 assert sam["ce"][-1] > sam["targets"][-1]
 assert sgd["ce"][-1] > sgd["targets"][-1]
 assert sam["ce"][0] < sam["margin"][0] - 2
 assert sam["margin"][0] > 40
-assert sam["margin"][0] - sam["targets"][-1] > 5
-assert 9 <= sam["margin"][0] - sgd["margin"][0] < 12
-assert 6 < sam["targets"][-1] - sgd["targets"][-1] < 8
+assert sam["margin"][0] - sam["targets"][-1] > 3
+leads = {way: sam[way][run] - sgd[way][run] for way, run in (("margin", 0), ("targets", -1))}
+assert leads["margin"] > leads["targets"] > 4
 missed = {name: int(one.overlooked.sum()) for name, one in tried.items()}
 assert missed["SAM"] > missed["SGD"] > 0
 from samlib.course.lessons.is_it_real.rivals import shown_digits
@@ -102,12 +102,12 @@ assert pushed not in reached
 
 # %% [markdown]
 # **Explain.** Without a target, the run on the first digit pushes a rival and ends short of it, while another is within
-# reach. Naming *one* rival is worse than naming none: the likeliest alone leaves half of SAM's digits. Three already
-# beat nine restarts on the margin. The cross-entropy does better than the margin; nine targets still find a little
-# more.
+# reach. Naming *one* rival is worse than naming none: the likeliest alone leaves about half of SAM's digits. Three are
+# as good as nine restarts on the margin. The cross-entropy does better than the margin; nine targets still find a
+# little more.
 #
-# On *this* SAM network the run without a target overlooks more digits than on SGD: a lead of some ten points becomes
-# some seven. Section 5 repeats it with ten networks of each.
+# On *this* SAM network the run without a target overlooks more digits than on SGD: part of the lead that it shows is
+# its own. Section 5 repeats it with ten networks of each.
 #
 # **An attack that fails on one rival says nothing about the other eight.**
 
@@ -312,7 +312,7 @@ assert len({tuple(check.verdict for check in report.checks) for report in report
 at = {(name, attack): tested.robust(name, attack, 40, EPS) for name in models for attack in ATTACKS}
 assert max(at["A", "random search"], at["D", "PGD margin"], at["C", "PGD ce"]) < 50
 assert min(at["A", "PGD ce"], at["A", "PGD margin"], at["C", "random search"], at["D", "PGD ce"]) > 80
-assert at["B", "transfer"] > max(at["B", attack] for attack in ATTACKS if attack != "transfer") + 5
+assert at["B", "transfer"] > max(at["B", attack] for attack in ATTACKS if attack != "transfer") + 1
 assert max(at[name, "transfer"] for name in "ACD") < 50
 assert max(claimed, key=claimed.get) == "A"
 assert min(claimed, key=claimed.get) == "B"
@@ -342,10 +342,10 @@ lesson.along_the_attack(paths, EPS)
 for path in paths.values():
     bend, steep, sure = (path.median(measure) for measure in ("curvature", "slope", "confidence"))
     start, image, end = (lesson.FURTHER.index(t) for t in (0, 1, 2))
-    assert 50 < bend[image] / bend[start] < 200
+    assert 30 < bend[image] / bend[start] < 500
     assert bend[end] < bend[start] / 2
-    assert lesson.FURTHER[bend.argmax()] == 0.75
-    assert bend.max() > 300 * bend[start]
+    assert 0.75 <= lesson.FURTHER[bend.argmax()] < 1
+    assert bend.max() > 200 * bend[start]
     assert sure[end] > 0.999
     assert sure[start] > 0.999
     assert sure.min() < 0.9
@@ -353,10 +353,10 @@ for path in paths.values():
 assert abs(paths["SGD"].loss.median(1).values - paths["SAM"].loss.median(1).values).max() < 1
 
 # %% [markdown]
-# **Explain.** The loss bends most at three quarters of the way, where the network is undecided. The adversarial image
-# is just past that: its curvature is still about a hundred times the digit's. Twice as far it is *below* the digit's,
-# and the network is sure of the wrong class. SGD and SAM hardly differ in this. (That is curvature, not lesson
-# 02's sharpness: the loss of the right class rises on, almost in a straight line.)
+# **Explain.** The loss bends most at three quarters of the way or soon after, where the network is undecided. At the
+# adversarial image, past that, the curvature is still dozens to hundreds of times the digit's. Twice as far it is
+# *below* the digit's, and the network is sure of the wrong class. SGD and SAM hardly differ in this. (That is
+# curvature, not lesson 02's sharpness: the loss of the right class rises on, almost in a straight line.)
 #
 # <details>
 # <summary><b>Why does it not bend there?</b></summary>
@@ -429,8 +429,8 @@ assert all(abs((found["PGD union"] - found["standard"]).mean()) < 1 for found in
 
 # %% [markdown]
 # **Explain.** *FGSM flatters SAM.* Of the 21 ± 1 points that it shows, 12 ± 1 are left. With ten steps or more that is
-# over: the lead stays within a point and a half of its last value. (Section 1's ten against seven was one pair. Over
-# ten, the margin shows 11.4, the union 11.7.)
+# over: the lead stays within a point and a half of its last value. (Section 1 showed one pair. Over ten, the margin
+# shows 11.4, the union 11.7.)
 #
 # *"Weak attacks flatter SAM" is no law.* On the tuned pair FGSM shows twice the lead that is left, but the
 # cross-entropy, with forty steps or with APGD, a third of it, because it overlooks more of SGD's weak digits than of

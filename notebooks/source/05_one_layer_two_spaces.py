@@ -188,7 +188,7 @@ lesson.way_back(nets, x_train, y_train, x_test[ten])
 # layer: SAM's makes it longer than SGD's.) That is no contradiction: SAM's step is the steepest of its length in the
 # *weights*. $W^{+}$ makes its parts along small singular values long in the pixels, where they do little.
 #
-# About a third of the shifted pixels (27 to 40 %, on average over test digits) leave [0, 1], because most pixels are
+# About a third of the shifted pixels (20 to 42 %, on average over test digits) leave [0, 1], because most pixels are
 # paper or ink to begin with. SAM may go where no attacker can.
 
 # %% tags=["guard"]
@@ -205,7 +205,7 @@ for one in nets.values():
             ways = [lesson.two_ways(one, at, y, radius) for at, (_, y) in zip(batches, shared, strict=True)]
             ours, theirs = (sum(way[i].loss for way in ways) / len(ways) - before for i in (0, 1))
             assert theirs > 5 * ours > 0, (m, radius, ours, theirs)
-            assert 0.27 < sum(way[0].outside for way in ways) / len(ways) < 0.4
+            assert 0.20 < sum(way[0].outside for way in ways) / len(ways) < 0.42
             assert all((way[0].logits["weights"] - way[0].logits["pixels"]).abs().max() < 1e-9 for way in ways)
 assert ((x_test == 0) | (x_test == 1)).double().mean() > 0.5  # most pixels are paper or ink
 longer = {}

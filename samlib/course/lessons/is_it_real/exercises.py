@@ -406,13 +406,13 @@ referee = Exercise(
 
 bet_on_the_rivals = Question(
     "PGD on the margin loss names no target: at each step it pushes whichever wrong class is ahead. On the SAM "
-    "network, one run leaves more than 40 % of the digits. You may spend eight more runs. What breaks the most?",
+    "network, one run leaves some 40 % of the digits or more. You may spend eight more runs. What breaks the most?",
     {
         "eight more random starts": (
             "They break a few more. But most of them push the same class again, and end at the same place."
         ),
         "a run towards each wrong class": "Each digit then has nine attempts that differ in where they go.",
-        "nothing does: the rest is robust": "Another five in a hundred and more fall, to other rivals.",
+        "nothing does: the rest is robust": "Another few in a hundred fall, to other rivals.",
     },
     correct="a run towards each wrong class",
 )
