@@ -2,7 +2,7 @@
 
 A folder for each widget, named after its model: pictures (WebP, named after their content, shared by states that look
 alike) and `widget.json`: kind, controls, and for each state the picture and the text. What the controls show
-in the notebook is compared on the way, byte by byte.
+in the notebook is compared on the way, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ import math
 import re
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import ipywidgets
+import numpy as np
+from matplotlib.text import Text
 from PIL import Image
 
 from samlib.course import style, widgets
@@ -61,9 +64,8 @@ def draw_large(folder: str | Path, wanted: list[dict[str, Any]]) -> None:
         fig.settle()
         with style.look():
             alt = live.draw(**state)
-        large = Image.open(io.BytesIO(widgets.png(fig)))
+        fewer(Image.fromarray(fig.pixels())).save(Path(folder) / f"{one['file']}.png")
         style.DPI = before
-        fewer(large).save(Path(folder) / f"{one['file']}.png", optimize=True)
         (Path(folder) / f"{one['file']}.txt").write_text(alt + "\n", encoding="utf-8")
 
 
@@ -76,7 +78,7 @@ def existing() -> list[Any]:
 
 def handed_out(live: widgets.Live, place: Path) -> dict[str, Any]:
     """A picture with controls: every state, in the order of itertools.product over the controls' values."""
-    states = [(picture(data, place), alt) for _, data, alt in live.states()]
+    states = [(picture(pixels, place), alt) for _, pixels, alt in live.states()]
     compare(live, states)
     controls = {name: described(control) for name, control in live.controls.items()}
     return {"kind": "live", **shown(live.picture), "controls": controls, "states": states}
@@ -84,7 +86,7 @@ def handed_out(live: widgets.Live, place: Path) -> dict[str, Any]:
 
 def recorded(work: widgets.Work, place: Path) -> dict[str, Any]:
     """Recorded runs: the recorded settings as controls, and the step of the run as the last one."""
-    states = [(picture(data, place), alt) for _, data, alt in work.states()]
+    states = [(picture(pixels, place), alt) for _, pixels, alt in work.states()]
     controls = {}
     for name, values in work.recorded.items():
         control = described(work.controls[name])
@@ -123,16 +125,16 @@ def shown(picture: widgets.Picture) -> dict[str, int]:
     return {"width": int(size[1]), "height": int(size[2])}
 
 
-def name_of(data: bytes) -> str:
+def name_of(pixels: np.ndarray) -> str:
     """The name of a picture's file, from what it shows."""
-    return hashlib.sha256(data).hexdigest()[:16] + ".webp"
+    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()[:16] + ".webp"
 
 
-def picture(data: bytes, place: Path) -> str:
-    """Keep a PNG as WebP, in its 256 commonest colours, which no eye tells from all; return the file's name."""
-    file = place / name_of(data)
+def picture(pixels: np.ndarray, place: Path) -> str:
+    """Keep a picture as WebP, in its 256 commonest colours, which no eye tells from all; return the file's name."""
+    file = place / name_of(pixels)
     if not file.exists():
-        fewer(Image.open(io.BytesIO(data))).convert("RGB").save(file, "webp", lossless=True, method=1)
+        fewer(Image.fromarray(pixels)).convert("RGB").save(file, "webp", lossless=True, method=1)
     return file.name
 
 
@@ -142,23 +144,52 @@ def fewer(image: Image.Image) -> Image.Image:
 
 
 def compare(live: widgets.Live, states: list[tuple[str, str]]) -> None:
-    """Move each control through its values, and compare what the notebook shows with the state that was handed out."""
+    """Move each control through its values, and compare what the notebook shows with the state that was handed out.
+
+    Raises:
+        ValueError: it shows something else, or words of the picture lie on one another or are cut off.
+    """
     order = list(itertools.product(*map(widgets.choices, live.controls.values())))
     at_rest = [control.value for control in live.controls.values()]
     for i, control in enumerate(live.controls.values()):
         for value in widgets.choices(control):
             control.value = value
             name, alt = states[order.index((*at_rest[:i], value, *at_rest[i + 1 :]))]
-            data, text = notebook_shows(live.picture)
-            if text != alt or name_of(data) != name:
+            pixels, text = notebook_shows(live.picture)
+            if text != alt or name_of(pixels) != name:
                 raise ValueError(
                     f"The state of {control.description!r} = {value!r} is another than the notebook's: {alt!r} is "
                     f"handed out, {text!r} is shown."
                 )
+            if faults := unreadable(live.picture.fig):
+                raise ValueError(f"At {control.description!r} = {value!r}: {'; '.join(faults)}.")
         control.value = at_rest[i]
 
 
-def notebook_shows(picture: widgets.Picture) -> tuple[bytes, str]:
-    """The picture file and the text that the notebook shows now."""
+def unreadable(fig: style.Canvas) -> list[str]:
+    """Words of a figure that lie on one another, or are cut off."""
+    drawn, draw = [], Text.draw
+
+    def noted(text: Text, renderer: Any) -> None:
+        if text.get_visible() and text.get_text().strip():
+            drawn.append((text.get_text(), text.get_window_extent(renderer)))
+        draw(text, renderer)
+
+    fig.settle()
+    with mock.patch.object(Text, "draw", noted):
+        fig.pixels()
+    left, bottom, right, top = fig.bbox.padded(1).extents
+    cut = [
+        f"{text!r} is cut off"
+        for text, box in drawn
+        if box.x0 < left or box.y0 < bottom or box.x1 > right or box.y1 > top
+    ]
+    tight = [(text, box.shrunk(0.95, 0.75)) for text, box in drawn]  # a line's box is taller than its letters
+    pairs = itertools.combinations(tight, 2)
+    return cut + [f"{one!r} and {other!r} lie on one another" for (one, a), (other, b) in pairs if a.overlaps(b)]
+
+
+def notebook_shows(picture: widgets.Picture) -> tuple[np.ndarray, str]:
+    """The pixels and the text that the notebook shows now."""
     found = re.search(r'src="data:image/png;base64,([^"]*)" alt="([^"]*)"', picture.value)
-    return base64.b64decode(found[1]), html.unescape(found[2])
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1])))), html.unescape(found[2])

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
+import numpy as np
 from IPython.display import HTML
 from PIL import Image
 
@@ -93,13 +94,13 @@ class Live(ipywidgets.VBox):
         with self.picture.telling_errors(), style.look():
             self.picture.show(self.draw(**{name: control.value for name, control in self.controls.items()}))
 
-    def states(self) -> Iterator[tuple[dict[str, Any], bytes, str]]:
-        """Every state: the controls' values, the picture as PNG, and its text. The controls stay where they are."""
+    def states(self) -> Iterator[tuple[dict[str, Any], np.ndarray, str]]:
+        """Every state: the controls' values, the picture's pixels, and its text. The controls stay where they are."""
         for values in itertools.product(*map(choices, self.controls.values())):
             state = dict(zip(self.controls, values, strict=True))
             with style.look():
                 alt = self.draw(**state)
-            yield state, png(self.picture.fig), alt
+            yield state, self.picture.fig.pixels().copy(), alt
         self._redraw()
 
     def still(self, **values: Any) -> HTML:
@@ -144,6 +145,7 @@ _COLUMN = """<style>
 .samlib-controls > * > .widget-label {
   flex: 0 0 20em; height: auto; margin: 0 8px 0 0; text-align: right; line-height: 1.3; white-space: normal; }
 .samlib-controls .widget-toggle-buttons > div { margin-left: 4px; }
+.samlib-controls .widget-toggle-button { min-width: 9em; }
 .samlib-controls .widget-dropdown > select { height: 28px; margin-left: 6px; appearance: auto; background-image: none; }
 .samlib-controls .widget-readout { overflow: visible; white-space: nowrap; }
 </style>"""
@@ -175,7 +177,7 @@ def toggle(label: str, options: Sequence[Any], value: Any) -> ipywidgets.ToggleB
         options=list(options),
         value=value,
         description=label,
-        style={**_LABEL, "button_width": "9em"},
+        style={**_LABEL, "button_width": "auto"},
         layout={"width": "auto"},
     )
 
@@ -311,17 +313,17 @@ class Work(ipywidgets.VBox):
         self._start_button.disabled, self._stop_button.disabled = False, True
         self._said.value = ended  # last: whoever reads it finds the buttons as they now are
 
-    def states(self) -> Iterator[tuple[dict[str, Any], bytes, str]]:
-        """Recorded runs, one after the other: settings and "step", the picture after it as PNG, and its text."""
+    def states(self) -> Iterator[tuple[dict[str, Any], np.ndarray, str]]:
+        """Recorded runs, one after the other: settings and "step", the picture's pixels after it, and its text."""
         fixed = {name: [control.value] for name, control in self.controls.items()}
         for values in itertools.product(*(fixed | self.recorded).values()):
-            settings, taken = dict(zip(fixed, values, strict=True)), list[tuple[bytes, str]]()
+            settings, taken = dict(zip(fixed, values, strict=True)), list[tuple[np.ndarray, str]]()
 
-            def report(alt: str, taken: list[tuple[bytes, str]] = taken) -> None:
-                taken.append((png(self.picture.fig), alt))
+            def report(alt: str, taken: list[tuple[np.ndarray, str]] = taken) -> None:
+                taken.append((self.picture.fig.pixels().copy(), alt))
 
             report(self._work(report=report, **settings))
-            yield from ((settings | {"step": i}, data, alt) for i, (data, alt) in enumerate(taken))
+            yield from ((settings | {"step": i}, pixels, alt) for i, (pixels, alt) in enumerate(taken))
 
     def click_and_wait(self, seconds: float = 60) -> None:
         """Press the button and wait until the work is done; an error in it is raised here. For programs."""

@@ -72,6 +72,10 @@ COLUMNS = """
         ends: Math.round(row.querySelector('.widget-label').getBoundingClientRect().right),
         begins: Math.round(row.querySelector('.noUi-target, select, button').getBoundingClientRect().left)})))
 """
+CUT = """
+() => [...document.querySelectorAll('.samlib-controls :is(.widget-label, .widget-button, .widget-toggle-button)')]
+  .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).map(e => e.innerText)
+"""
 CONTROLS = ".noUi-handle, .widget-dropdown select, .widget-radio-box, .widget-toggle-buttons, .widget-button"
 
 
@@ -139,7 +143,7 @@ class Lab:
             page.evaluate(WATCH)
             page.wait_for_timeout(1500)  # widgets are drawn after their cell has ended
             controls = [c for cell in range(page.locator(".jp-Cell").count()) for c in _operate(page, cell, pictures)]
-            report = Report(_errors(page) + _ragged(page), controls)
+            report = Report(_errors(page) + _ragged(page) + _cut(page), controls)
             page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
             return report
         finally:
@@ -226,6 +230,11 @@ def _ragged(page) -> list[str]:
         for rows in page.evaluate(COLUMNS)
         if len({row["ends"] for row in rows}) > 1 or len({row["begins"] for row in rows}) > 1
     ]
+
+
+def _cut(page) -> list[str]:
+    """Labels and buttons whose words do not fit."""
+    return [f"cut off: {text!r}" for text in page.evaluate(CUT)]
 
 
 def _operate(page, number: int, pictures: Path) -> list[Control]:

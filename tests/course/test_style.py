@@ -216,7 +216,7 @@ def test_states_hand_out_every_picture_with_its_text_and_leave_the_controls_alon
     shown = scene.picture.value
     states = list(scene.states())
     assert [values for values, _, _ in states] == [{"a": a, "b": b} for a in (1, 2, 3) for b in "xy"]
-    assert len({png for _, png, _ in states}) == 6
+    assert len({pixels.tobytes() for _, pixels, _ in states}) == 6
     assert states[0][2] == "The values are 1 and x."
     assert scene.picture.value == shown
     assert "The values are 3 and x." in scene.still(a=3, b="x").data

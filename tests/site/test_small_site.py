@@ -8,11 +8,13 @@ import shutil
 import pytest
 from PIL import Image
 
+from samlib.course import style
 from tests.browser.lab import CHROMIUM
 from tests.site.reader import broken_links, dead_controls, look, number, opened, operate, reader
 
 import make  # isort: skip  (of site/, which the reader puts on the path)
 import export  # isort: skip
+import in_kernel  # isort: skip
 
 LESSON = """
 # ---
@@ -129,6 +131,19 @@ def test_a_state_that_is_missing_or_has_no_picture_or_no_text_fails_the_build(sm
         file.write_text(json.dumps(widget), encoding="utf-8")
         with pytest.raises(ValueError, match=r"states are there|no picture, or no text"):
             make.make([page.source], tmp_path / "site", tmp_path / "work", tmp_path / fault)
+
+
+def test_words_that_lie_on_one_another_or_are_cut_off_are_found():
+    with style.look():
+        fig = style.figure(2.0, 4.0)
+        fig.text(0.1, 0.5, "a word")
+        fig.text(0.1, 0.2, "hidden", visible=False)
+        other = fig.text(0.1, 0.2, "other word")
+    assert in_kernel.unreadable(fig) == []
+    other.set_position((0.12, 0.52))
+    assert in_kernel.unreadable(fig) == ["'a word' and 'other word' lie on one another"]
+    other.set_position((0.9, 0.2))
+    assert in_kernel.unreadable(fig) == ["'other word' is cut off"]
 
 
 @pytest.mark.slow
