@@ -508,4 +508,5 @@ def run(asked: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["teaching"] = sys.modules["__main__"]  # what costs.py refuses is to be known here
     sys.exit(main())

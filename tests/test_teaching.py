@@ -131,6 +131,15 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, asked, said):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_script_says_the_same_as_its_functions():
+    done = subprocess.run(
+        [sys.executable, "scripts/teaching.py", "measure", "42"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("teaching.py measure: There is no lesson 42")
+    assert len(done.stderr.splitlines()) == 1
+
+
 # ---- the mini-study --------------------------------------------------------------------------------------------------
 
 
