@@ -66,7 +66,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path, pictures: list[dict[str, 
 sys.path.insert(0, {str(HERE)!r})
 import in_kernel
 in_kernel.hand_out({str(folder / "widgets")!r})
-in_kernel.draw_large({str(folder / "slides")!r}, {pictures!r})"""
+in_kernel.draw_slides({str(folder / "slides")!r}, {pictures!r})"""
     with client.setup_kernel():
         for i, cell in enumerate(notebook.cells):
             client.execute_cell(cell, i)

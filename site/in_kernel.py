@@ -41,8 +41,8 @@ def hand_out(folder: str | Path) -> None:
         (place / "widget.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def draw_large(folder: str | Path, wanted: list[dict[str, Any]]) -> None:
-    """Draw pictures with controls at named states, at twice a notebook's resolution, with their texts.
+def draw_slides(folder: str | Path, wanted: list[dict[str, Any]]) -> None:
+    """Draw pictures with controls at named states, with their texts.
 
     Args:
         folder: gets file.png and file.txt.
@@ -50,7 +50,6 @@ def draw_large(folder: str | Path, wanted: list[dict[str, Any]]) -> None:
             the text of the option.
     """
     lives = {live.draw.__qualname__.split(".")[0]: live for live in existing() if isinstance(live, widgets.Live)}
-    before = style.DPI
     Path(folder).mkdir()
     for one in wanted:
         live = lives[one["widget"]]
@@ -58,14 +57,9 @@ def draw_large(folder: str | Path, wanted: list[dict[str, Any]]) -> None:
         for name, text in one.get("state", {}).items():
             options = described(live.controls[name])["options"]
             state[name] = widgets.choices(live.controls[name])[options.index(text)]
-        fig = live.picture.fig
-        style.DPI = 2 * before
-        fig.set_dpi(style.DPI)
-        fig.settle()
         with style.look():
             alt = live.draw(**state)
-        fewer(Image.fromarray(fig.pixels())).save(Path(folder) / f"{one['file']}.png")
-        style.DPI = before
+        fewer(Image.fromarray(live.picture.fig.pixels())).save(Path(folder) / f"{one['file']}.png")
         (Path(folder) / f"{one['file']}.txt").write_text(alt + "\n", encoding="utf-8")
 
 

@@ -144,17 +144,26 @@ def of_module(name: str) -> str:
     return f"```{{eval-rst}}\n.. automodule:: samlib.{name}\n   :members:\n```"
 
 
+def unbroken(text: str) -> str:
+    """A text whose hyphens end no line."""
+    return text.replace("-", "\N{NON-BREAKING HYPHEN}")
+
+
 def how_made() -> str:
     """The page on how each measured table was made, from the tables themselves."""
     rows = ["| table | made by | commit | date | runs |", "| --- | --- | --- | --- | --- |"]
     for name in results.names():
         table = results.load(name)
         commit = table["commit"][:10] + ("" if table["clean"] else ", with changes")
-        rows.append(f"| `{name}` | `{table['command']}` | {commit} | {table['date']} | {len(table['runs'])} |")
+        rows.append(
+            f"| `{name}` | `{table['command']}` | {commit} | {unbroken(table['date'])} | {len(table['runs'])} |"
+        )
     for name in results.GRIDS:
         if table := results.grid(name):
             runs = sum(len(row["seeds"]) for row in table["rows"])
-            rows.append(f"| `{name}` | `{table['command']}` | {table['commit'][:10]} | {table['date']} | {runs} |")
+            rows.append(
+                f"| `{name}` | `{table['command']}` | {table['commit'][:10]} | {unbroken(table['date'])} | {runs} |"
+            )
     versions = ", ".join(f"{library} {number}" for library, number in results.load("methods")["versions"].items())
     attacks = "\n".join(f"- {Attack(**attack)}" for attack in results.load("methods")["protocol"]["attacks"])
     return f"""# How the results were made

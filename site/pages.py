@@ -57,7 +57,7 @@ class Page:
         if cell.cell_type == "markdown":
             return re.sub(r"\]\((?:\.\./docs/)?(\w+)\.(?:ipynb|md)\)", r"](\1.md)", cell.source)
         shown = "" if only_draws(cell.source) else f"```python\n{cell.source}\n```"
-        outputs = "\n\n".join(filter(None, (self._output(output, cell) for output in cell.outputs)))
+        outputs = "\n\n".join(filter(None, (self._output(output, cell) for output in joined(cell.outputs))))
         if cell.source in self.solutions:
             folded = raw('<details class="solution"><summary>Solution</summary>')
             return "\n\n".join([folded, shown, outputs, raw("</details>")])
@@ -72,7 +72,7 @@ class Page:
         if "text/markdown" in data:
             return data["text/markdown"]
         if "text/html" in data:
-            return raw(self._stills(data["text/html"]))
+            return raw(f'<div class="output">{self._stills(data["text/html"])}</div>')
         return printed(data["text/plain"]) if "text/plain" in data else ""
 
     def _widget(self, model: str, cell: nbformat.NotebookNode) -> str:
@@ -144,6 +144,17 @@ def raw(text: str) -> str:
     """HTML, as it is, in a MyST page."""
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text) or [""]))
     return f"{fence}{{raw}} html\n{text}\n{fence}"
+
+
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """A cell's outputs; what it prints in one go is one of them, however it came."""
+    found: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream" and output.name == found[-1].name:
+            found[-1] = nbformat.v4.new_output("stream", name=output.name, text=found[-1].text + output.text)
+        else:
+            found.append(output)
+    return found
 
 
 def printed(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Each lesson's two or three pictures for slides: its widgets at named states, drawn large, as files with their texts.
+"""Each lesson's two or three pictures for slides: its widgets at named states, as files with their texts.
 
 slides.toml names the widgets, by the function that makes them, and for each control that is not left where it stands
 the text of the option.
@@ -60,7 +60,7 @@ def with_pictures(page: str, folder: Path) -> str:
         at = f"../slides/{name}"
         return (
             f'| <img src="{at}.webp" alt="{alt.replace("|", "&#124;")}" loading="lazy" {size}>'
-            f'<a href="{at}.png" download>{name}.png</a> <a href="{at}.txt" download>its text</a> |'
+            f'<a href="{at}.png" download>{name}.png</a>, <a href="{at}.txt" download>its text</a> |'
         )
 
     return re.sub(r"^\| `(\w+)` \|", shown, page, flags=re.MULTILINE)

@@ -334,7 +334,7 @@ lesson.relative_step.check(relative_step)
 for a in (1.0, 0.2):
     robust = samlib.robust_accuracy(twins[a], x_test, y_test, 0.125)
     sharp = sharpness["SAM", "absolute", "large"][lesson.FACTORS.index(a)]
-    print(f"a = {a:g}: sharpness within 0.4 {sharp:.2f}, robust accuracy at l_inf 0.125 {100 * robust:.1f} %")
+    print(f"a = {a:g}: sharpness within 0.4: {sharp:.2f}, robust accuracy at l_inf 0.125: {100 * robust:.1f} %")
 
 # %% tags=["guard"]
 assert abs(samlib.robust_accuracy(twins[1.0], x_test, y_test, 0.125) - robust) < 0.002

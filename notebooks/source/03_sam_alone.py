@@ -410,7 +410,7 @@ for criterion in ("clean", "robust"):
 # - **A large eps.** At l_inf 0.25, SGD and SAM are both at zero. *Robust* without an eps means nothing.
 # - **Other data, other networks.** These are digits. We know of no one who has shown, with both sides tuned and
 #   reliable attacks, how much is left at the paper's scale, where AT with one step can collapse (Wong and others 2020).
-#   For language models SAM is reported to do harm (arXiv 2502.02407, abstract).
+#   For language models SAM is reported to do harm ([arXiv 2502.02407](https://arxiv.org/abs/2502.02407), abstract).
 # - **An upper bound.** What no attack of ours broke, another might: lesson 04.
 
 # %% tags=["guard"]

@@ -292,7 +292,8 @@ fakes.check(found)
 # Transfer breaks all three fakes, but leaves more of the robust network than the others do.
 #
 # </details>
-#
+
+# %% [markdown] tags=["class"]
 # No attack did it alone. So evaluate with a **union**: an image is robust if it is robust to every attack. What an
 # attack *breaks* is broken; what it *leaves* says little. Another misconception is ***an attack that fails proves
 # something***.
@@ -370,7 +371,8 @@ assert abs(paths["SGD"].loss.median(1).values - paths["SAM"].loss.median(1).valu
 # network is confidently wrong. Here such a region begins beyond them.
 #
 # </details>
-#
+
+# %% [markdown]
 # **Little curvature tells that the network is sure there, not that it is right.**
 
 # %% [markdown]

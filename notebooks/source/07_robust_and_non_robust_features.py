@@ -430,7 +430,7 @@ lesson.which_definition.check(place)
 #
 # For one example and a linear classifier, the margin $y\,w\cdot x$ falls, at worst,
 #
-# $$ \text{SAM: by } \rho\,\lVert x\rVert \qquad\qquad \text{attack (l\_2): by } \varepsilon\,\lVert w\rVert . $$
+# $$ \text{SAM: by } \rho\,\lVert x\rVert \qquad \text{attack in } l_2\text{: by } \varepsilon\,\lVert w\rVert . $$
 #
 # Exchange $w$ and $x$, and one line becomes the other: lesson 05's *dual*, for one unit. It does not mean equal. AT can
 # lower its loss through $\lVert w\rVert$. SAM cannot change

@@ -147,7 +147,7 @@ _COLUMN = """<style>
 .samlib-controls .widget-toggle-buttons > div { margin-left: 4px; }
 .samlib-controls .widget-toggle-button { min-width: 9em; }
 .samlib-controls .widget-dropdown > select { height: 28px; margin-left: 6px; appearance: auto; background-image: none; }
-.samlib-controls .widget-readout { overflow: visible; white-space: nowrap; }
+.samlib-controls .widget-readout { flex: 0 0 7em; overflow: visible; white-space: nowrap; }
 </style>"""
 _LABEL = {"description_width": "20em"}
 _ROW = {"width": "44em"}
@@ -266,7 +266,7 @@ class Work(ipywidgets.VBox):
         self._start_button = ipywidgets.Button(description=label, button_style="primary", layout={"width": "auto"})
         self._stop_button = ipywidgets.Button(description="Stop", disabled=True)
         self._bar = ipywidgets.IntProgress(max=steps, layout={"width": "20em"})
-        self._said = ipywidgets.HTML("Not started.")
+        self._said = ipywidgets.HTML("Not started.", layout={"margin": "0 0 0 8px"})
         self.picture = Picture(fig)
         self.picture.show("Nothing has been trained yet; press the button.")
         self._start_button.on_click(self._start)

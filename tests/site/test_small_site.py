@@ -147,11 +147,11 @@ def test_words_that_lie_on_one_another_or_are_cut_off_are_found():
 
 
 @pytest.mark.slow
-def test_a_picture_for_slides_is_large_and_comes_with_its_text_and_a_small_copy(small, tmp_path):
+def test_a_picture_for_slides_comes_with_its_text_and_a_small_copy(small, tmp_path):
     folder, _ = small
     place = folder / "site" / "slides"
     with Image.open(place / "09_three.png") as picture:
-        assert picture.width == 4 * 400  # twice a notebook's
+        assert picture.width == 4 * style.DPI
     assert (place / "09_three.txt").read_text() == "The picture shows 3, one and 10.\n"
     assert (place / "09_three.webp").is_file()
     table = make.slides.with_pictures("| `09_three` | what | why |\n| `00_left_out` | a | b |\n", place)

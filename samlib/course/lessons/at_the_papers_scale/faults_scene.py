@@ -21,7 +21,7 @@ from samlib.course.lessons.at_the_papers_scale.planted import (
 )
 
 CAREFUL = {  # what stands beside each fault
-    NORMALISATION: "attacked and scored alike",
+    NORMALISATION: "scored alike",
     ONE_SEED: "five seeds, paired",
     "the last epoch is kept": "the epoch is chosen",
     "APGD-T of 5 steps for AutoAttack": "a union of attacks",

@@ -71,9 +71,9 @@ recall_missing = Question(
     {
         "the number of a smaller run": "It answers another question; give it a row of its own.",
         "the paper's number": "That has its own column, with page and table, and was measured by another protocol.",
-        "<i>not measured</i>, and the command that fills it": "So that whoever has the GPU can finish your table.",
+        "not measured, and the command that fills it": "So that whoever has the GPU can finish your table.",
     },
-    correct="<i>not measured</i>, and the command that fills it",
+    correct="not measured, and the command that fills it",
 )
 
 recall_interval = Question(

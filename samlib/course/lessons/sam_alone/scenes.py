@@ -67,7 +67,7 @@ def robust_curves(methods: Result) -> widgets.Live:
         "level": widgets.choice_slider(
             "eps: radius (l_inf or l_2)", [(f"{radii[i]:g} or {4 * radii[i]:g}", i) for i in LEVELS[1:]], 4
         ),
-        "norm": widgets.toggle("norm of the attack", ["linf", "l2"], "linf"),
+        "norm": widgets.toggle("norm of the attack", [("l_inf", "linf"), ("l_2", "l2")], "linf"),
         "other": widgets.dropdown("another method", list(OTHERS), "AT linf 0.125"),
     }
     return widgets.live(picture.fig, draw, controls)
