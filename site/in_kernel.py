@@ -8,6 +8,7 @@ in the notebook is compared on the way, pixel by pixel.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html
 import io
@@ -15,6 +16,7 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -146,8 +148,9 @@ def compare(live: widgets.Live, states: list[tuple[str, str]]) -> None:
     order = list(itertools.product(*map(widgets.choices, live.controls.values())))
     at_rest = [control.value for control in live.controls.values()]
     for i, control in enumerate(live.controls.values()):
-        for value in widgets.choices(control):
-            control.value = value
+        for value in sorted(widgets.choices(control), key=lambda value: value == at_rest[i]):  # back at rest at last
+            with words(live.picture.fig) as drawn:
+                control.value = value
             name, alt = states[order.index((*at_rest[:i], value, *at_rest[i + 1 :]))]
             pixels, text = notebook_shows(live.picture)
             if text != alt or name_of(pixels) != name:
@@ -155,14 +158,14 @@ def compare(live: widgets.Live, states: list[tuple[str, str]]) -> None:
                     f"The state of {control.description!r} = {value!r} is another than the notebook's: {alt!r} is "
                     f"handed out, {text!r} is shown."
                 )
-            if faults := unreadable(live.picture.fig):
+            if faults := unreadable(live.picture.fig, drawn):
                 raise ValueError(f"At {control.description!r} = {value!r}: {'; '.join(faults)}.")
-        control.value = at_rest[i]
 
 
-def unreadable(fig: style.Canvas) -> list[str]:
-    """Words of a figure that lie on one another, or are cut off."""
-    drawn, draw = [], Text.draw
+@contextlib.contextmanager
+def words(fig: style.Canvas) -> Iterator[list[tuple[str, Any]]]:
+    """All words of a figure that is drawn while it lasts, each with its place."""
+    drawn, draw = list[tuple[str, Any]](), Text.draw
 
     def noted(text: Text, renderer: Any) -> None:
         if text.get_visible() and text.get_text().strip():
@@ -171,7 +174,11 @@ def unreadable(fig: style.Canvas) -> list[str]:
 
     fig.settle()
     with mock.patch.object(Text, "draw", noted):
-        fig.pixels()
+        yield drawn
+
+
+def unreadable(fig: style.Canvas, drawn: list[tuple[str, Any]]) -> list[str]:
+    """Words of a figure that lie on one another, or are cut off."""
     left, bottom, right, top = fig.bbox.padded(1).extents
     cut = [
         f"{text!r} is cut off"
