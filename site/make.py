@@ -57,8 +57,8 @@ def make(lessons: Sequence[Path], out: Path, work: Path, kept: Path) -> list[pag
         ValueError: a lesson fails, or a widget's state is missing.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, len(lessons))) as pool:  # each runs in a kernel of its own
-        longest_first = lessons[::-1]
-        places = list(pool.map(lambda source: export(source, kept), longest_first))[::-1]
+        from_the_end = lessons[::-1]  # the single class comes last and takes longest
+        places = list(pool.map(lambda source: export(source, kept), from_the_end))[::-1]
     for folder in (out, work):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE / "static", work / "static")

@@ -43,7 +43,7 @@ def publish(places: list[Path], out: Path) -> None:
             shutil.copy(file.with_suffix(".txt"), out)
             image = Image.open(file)
             image.convert("RGB").resize((640, round(640 * image.height / image.width))).save(
-                out / f"{file.stem}.webp", lossless=False, quality=90
+                out / f"{file.stem}.webp", quality=90
             )
 
 

@@ -115,7 +115,7 @@ both
 #   times $\langle x, x'\rangle / \lVert x\rVert^{2}$: the more ink in the same places, the more, even above 100 % (try
 #   digit 1). On the SGD network at eps 0.75, over the ten digits, the most similar quarter holds more than half of all
 #   that the changed weights misclassify.
-# - **One digit can be spared**, at a price (lesson 00, exercise 2). Here most others then feel less, too.
+# - **One digit can be spared**, at a price. Here most others then feel less, too.
 # - **The SAM network** is harder to attack: not on every digit, but on more digits than not. Why is what this course is
 #   about.
 #

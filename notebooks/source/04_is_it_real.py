@@ -80,7 +80,7 @@ print(lesson.in_words(tried))
 
 # %% tags=["guard"]
 sgd, sam = tried["SGD"].left, tried["SAM"].left
-assert 43 <= sam["targets"][0] <= 55
+assert 44 <= sam["targets"][0] <= 54
 assert sam["targets"][0] > sam["margin"][0] + 1
 assert sam["targets"][2] <= sam["margin"].min() + 1
 assert sam["ce"][-1] > sam["targets"][-1]
@@ -103,11 +103,11 @@ assert pushed not in reached
 # %% [markdown]
 # **Explain.** Without a target, the run on the first digit pushes a rival and ends short of it, while another is within
 # reach. Naming *one* rival is worse than naming none: the likeliest alone leaves about half of SAM's digits. Three are
-# as good as nine restarts on the margin. The cross-entropy does better than the margin; nine targets still find a
-# little more.
+# about as good as nine restarts on the margin. The cross-entropy does better than the margin; nine targets still find
+# a little more.
 #
-# On *this* SAM network the run without a target overlooks more digits than on SGD: part of the lead that it shows is
-# its own. Section 5 repeats it with ten networks of each.
+# On *this* SAM network the run without a target overlooks more digits than on SGD, so part of the lead that it shows
+# is due to the attack. Section 5 repeats it with ten networks of each.
 #
 # **An attack that fails on one rival says nothing about the other eight.**
 
@@ -346,7 +346,7 @@ for path in paths.values():
     assert 30 < bend[image] / bend[start] < 500
     assert bend[end] < bend[start] / 2
     assert 0.75 <= lesson.FURTHER[bend.argmax()] < 1
-    assert bend.max() > 200 * bend[start]
+    assert bend.max() > 300 * bend[start]
     assert sure[end] > 0.999
     assert sure[start] > 0.999
     assert sure.min() < 0.9

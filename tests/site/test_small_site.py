@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
 import pytest
 from PIL import Image
 
-from samlib.course import style
+from samlib.course import style, widgets
 from tests.browser.lab import CHROMIUM
 from tests.site.reader import broken_links, dead_controls, look, number, opened, operate, reader
 
@@ -133,22 +134,25 @@ def test_a_state_that_is_missing_or_has_no_picture_or_no_text_fails_the_build(sm
             make.make([page.source], tmp_path / "site", tmp_path / "work", tmp_path / fault)
 
 
-def test_words_that_lie_on_one_another_or_are_cut_off_are_found():
-    def found():
-        with in_kernel.words(fig) as drawn:
-            fig.pixels()
-        return in_kernel.unreadable(fig, drawn)
-
+@pytest.mark.parametrize(
+    ("at", "fault"), [(0.7, None), (0.105, "'a' and 'b' lie on one another"), (0.999, "'b' is cut")]
+)
+def test_words_that_lie_on_one_another_or_are_cut_off_are_found(at, fault):
     with style.look():
         fig = style.figure(2.0, 4.0)
-        fig.text(0.1, 0.5, "a word")
-        fig.text(0.1, 0.2, "hidden", visible=False)
-        other = fig.text(0.1, 0.2, "other word")
-    assert found() == []
-    other.set_position((0.12, 0.52))
-    assert found() == ["'a word' and 'other word' lie on one another"]
-    other.set_position((0.9, 0.2))
-    assert found() == ["'other word' is cut off"]
+        fig.text(0.1, 0.5, "a")
+        fig.text(0.7, 0.5, "hidden", visible=False)
+        other = fig.text(0.5, 0.5, "b")
+    fig.moving = [other]
+
+    def draw(x):
+        other.set_x(x)
+        return f"The other word stands at {x}."
+
+    live = widgets.live(fig, draw, {"x": widgets.choice_slider("x: where it stands", (0.5, at), 0.5)})
+    states = [(in_kernel.name_of(pixels), alt) for _, pixels, alt in live.states()]
+    with pytest.raises(ValueError, match=fault) if fault else contextlib.nullcontext():
+        in_kernel.compare(live, states)
 
 
 @pytest.mark.slow
