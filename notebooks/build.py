@@ -137,7 +137,8 @@ def read(source: Path) -> nbformat.NotebookNode:
         )
     if facts["part"] not in KINDS:
         raise ValueError(f"{source.name}: part is {facts['part']!r}; it must be one of {', '.join(KINDS)}")
-    facts["at_home"] = sum(int(n) for cell in notebook.cells for n in re.findall(EXERCISE, cell.source, re.MULTILINE))
+    minutes = [int(n) for cell in notebook.cells for n in re.findall(EXERCISE, cell.source, re.MULTILINE)]
+    facts["at_home"] = sum(minutes) if source != CLASS else 0  # the single class has them within its 90
     return notebook
 
 
@@ -171,7 +172,7 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
 
 def head(source: Path, facts: dict[str, Any], folder: str) -> list[nbformat.NotebookNode]:
     """The first two cells: title, badge and facts; the set-up."""
-    at_home = f", and {facts['at_home']} for the exercises" if source != CLASS else ""
+    at_home = f", and {facts['at_home']} for the exercises" if facts["at_home"] else ""
     title = f"""\
 # {numbered(source, facts)}
 
@@ -255,7 +256,7 @@ def table_of_lessons(lessons: Iterable[Path], address: Callable[[Path], str]) ->
     rows = ["| lesson | part | minutes + exercises | you find |", "| --- | --- | --- | --- |"]
     for source in lessons:
         facts = read(source).metadata["samlib"]
-        minutes = f"{facts['minutes']}" + (f" + {facts['at_home']}" if source != CLASS else "")
+        minutes = f"{facts['minutes']}" + (f" + {facts['at_home']}" if facts["at_home"] else "")
         title = f"[{numbered(source, facts)}]({address(source)})"
         rows.append(f"| {title} | {facts['part']} | {minutes} | {facts['finds']} |")
     return "\n".join(rows)

@@ -61,7 +61,8 @@ def export(source: Path, kept: Path) -> Path:
 
 def run(notebook: nbformat.NotebookNode, folder: Path, pictures: list[dict[str, Any]]) -> None:
     """Run all cells, then hand out the widgets and the slides' pictures; the notebook keeps its own cells' outputs."""
-    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3")
+    quiet = ["--log-level=ERROR"]  # newer kernels warn, each, that they are reached by TCP; a cell's error is raised
+    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", extra_arguments=quiet)
     code = f"""import sys
 sys.path.insert(0, {str(HERE)!r})
 import in_kernel

@@ -7,6 +7,7 @@ Lessons are run once and kept in build/site-kept for as long as nothing that the
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -15,14 +16,17 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pages
 import slides
 from export import HERE, ROOT, STATES, build, export
+from nbclient.exceptions import CellExecutionError
 
 import samlib
 from samlib.course import results
-from samlib.unions import Attack
+from samlib.unions import BUDGETS, Attack
 
 HERO = "hero"
 MODULES = {
@@ -42,6 +46,8 @@ FOR_EVERYONE = {
     '<aside class="sidebar-drawer"': '<aside aria-label="All pages" class="sidebar-drawer"',
     '<aside class="toc-drawer': '<aside aria-label="This page" class="toc-drawer',
 }
+# A formula in a line, with the punctuation around it, which belongs to no other line.
+IN_LINE = re.compile(r'[(“]?<math [^>]*display="inline">.*?</math>[.,;:!?)’”]*', re.DOTALL)
 
 
 def make(lessons: Sequence[Path], out: Path, work: Path, kept: Path) -> list[pages.Page]:
@@ -54,7 +60,8 @@ def make(lessons: Sequence[Path], out: Path, work: Path, kept: Path) -> list[pag
         kept: lessons that were run, to be used again.
 
     Raises:
-        ValueError: a lesson fails, or a widget's state is missing.
+        CellExecutionError: a lesson fails.
+        ValueError: a widget's state is missing, or Sphinx finds fault with the pages.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, len(lessons))) as pool:  # each runs in a kernel of its own
         from_the_end = lessons[::-1]  # the single class comes last and takes longest
@@ -94,6 +101,7 @@ def run_sphinx(work: Path, out: Path, whole: bool) -> None:
         text = page.read_text(encoding="utf-8")
         for theirs, ours in FOR_EVERYONE.items():
             text = text.replace(theirs, ours)
+        text = IN_LINE.sub(r'<span class="unbroken">\g<0></span>', text)
         page.write_text(text, encoding="utf-8")
 
 
@@ -122,7 +130,7 @@ def write_other_pages(lessons: Sequence[Path], made: Sequence[pages.Page], work:
 def claim() -> str:
     """The README's picture of the claim, with its words."""
     (picture,) = re.findall(r"!\[.*\]\(docs/robust\.png\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    return picture.replace("docs/", "")
+    return f"{picture.replace('docs/', '')}\n\n{pages.raw(pages.TEMPLATES.larger('_images/robust.png'))}"
 
 
 def package_page() -> str:
@@ -140,8 +148,23 @@ def package_page() -> str:
 
 
 def of_module(name: str) -> str:
-    """The directive that documents a module."""
-    return f"```{{eval-rst}}\n.. automodule:: samlib.{name}\n   :members:\n```"
+    """The directive that documents a module, without what it has from another; after `unions`, its budgets."""
+    module = importlib.import_module(f"samlib.{name}")
+    foreign = [one for one in getattr(module, "__all__", ()) if imported(getattr(module, one), module)]
+    without = f"\n   :exclude-members: {', '.join(foreign)}" if foreign else ""
+    after = budgets() if name == "unions" else ""
+    return f"```{{eval-rst}}\n.. automodule:: samlib.{name}\n   :members:{without}\n```\n\n{after}"
+
+
+def imported(thing: Any, module: ModuleType) -> bool:
+    """Whether a class or function of a module is another module's."""
+    return getattr(thing, "__module__", module.__name__) != module.__name__
+
+
+def budgets() -> str:
+    """The attacks behind the name of each budget."""
+    listed = "\n".join(f"- `{name}`: " + "; ".join(map(str, attacks)) + "." for name, attacks in BUDGETS.items())
+    return f"The budgets that have a name (`BUDGETS`):\n\n{listed}"
 
 
 def unbroken(text: str) -> str:
@@ -168,8 +191,9 @@ def how_made() -> str:
     attacks = "\n".join(f"- {Attack(**attack)}" for attack in results.load("methods")["protocol"]["attacks"])
     return f"""# How the results were made
 
-Nothing that a lesson states about trained networks is typed in: it is computed in the lesson, or read from one of
-these files, which hold every seed's value. Each is made again by its command.
+What a lesson states about trained networks it computes, or reads from one of these files, which hold every seed's
+value. A figure in its text is held by a check in the lesson, which fails where it is no longer true. Each file is made
+again by its command; those of `samlib table` hold the grid, too.
 
 {chr(10).join(rows)}
 
@@ -178,8 +202,9 @@ these attacks breaks (table `methods`):
 
 {attacks}
 
-Tables whose name ends in `_tuning` hold how settings were chosen: on a part of the training images that was set aside,
-with the same number of tries for each method. Test images were used for the final figures alone.
+The table `tuning` and those whose name ends in `_tuning` hold how settings were chosen: on a part of the training
+images that was set aside, with the same number of tries for each method. Test images were used for the final figures
+alone.
 """
 
 
@@ -203,7 +228,7 @@ def main() -> None:
     out = ROOT / "build" / "site"
     try:
         made = make([*build.sources(), build.CLASS], out, ROOT / "build" / "site-source", ROOT / "build" / "site-kept")
-    except ValueError as error:
+    except (ValueError, CellExecutionError) as error:
         sys.exit(str(error))
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 2**20
     print(

@@ -56,7 +56,8 @@ class Page:
     def _cell(self, cell: nbformat.NotebookNode) -> str:
         if cell.cell_type == "markdown":
             return re.sub(r"\]\((?:\.\./docs/)?(\w+)\.(?:ipynb|md)\)", r"](\1.md)", cell.source)
-        shown = "" if only_draws(cell.source) else f"```python\n{cell.source}\n```"
+        code = cell.source.replace("  # fmt: skip", "")
+        shown = "" if only_draws(code) else f"```python\n{code}\n```"
         outputs = "\n\n".join(filter(None, (self._output(output, cell) for output in joined(cell.outputs))))
         if cell.source in self.solutions:
             folded = raw('<details class="solution"><summary>Solution</summary>')
@@ -110,18 +111,18 @@ class Page:
             data = base64.b64decode(found[1])
             name = hashlib.sha256(data).hexdigest()[:16] + ".webp"
             Image.open(io.BytesIO(data)).convert("RGB").save(self.pictures / name, "webp", lossless=True, method=2)
-            return f'loading="lazy" src="../pictures/{name}"'
+            return f'<img loading="lazy" src="../pictures/{name}"{found[2]}>{TEMPLATES.larger(f"../pictures/{name}")}'
 
-        return re.sub(r'src="data:image/png;base64,([^"]*)"', kept, text)
+        return re.sub(r'<img src="data:image/png;base64,([^"]*)"([^>]*)>', kept, text)
 
 
 def head(source: Path) -> str:
     """Title, facts, where to run it."""
     facts = build.read(source).metadata["samlib"]
     colab = build.colab(source, "notebooks")
-    minutes = f"{facts['minutes']} minutes" + (
-        f", and {facts['at_home']} for the exercises" if facts["at_home"] else ""
-    )
+    minutes = f"{facts['minutes']} minutes"
+    if facts["at_home"]:
+        minutes += f", and {facts['at_home']} for the exercises"
     links = (
         f'<p class="run-it"><a href="{colab}">Open in Colab</a> '
         f'<a href="../notebooks/{source.stem}.ipynb" download>Download the notebook</a></p>'

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 
 import pytest
 
@@ -68,6 +70,17 @@ def test_all_pages_together_are_small_and_every_link_leads_somewhere(pages):
     size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file())
     assert size <= 60 * MIB, f"{size / MIB:.0f} MiB"
     assert broken_links(SITE) == []
+
+
+def test_the_font_of_the_pages_has_every_sign_of_their_formulas(pages):
+    style = (SITE / "_static" / "player.css").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"unicode-range: ([^;]*);", style)
+    ranges = [[int(end, 16) for end in re.split("-", one)] for one in re.findall(r"U\+([\dA-F-]+)", listed)]
+    formulas = {one for page in SITE.rglob("*.html") for one in re.findall("<math.*?</math>", page.read_text("utf-8"))}
+    signs = set(html.unescape(re.sub("<[^>]*>", "", "".join(formulas))))
+    assert len(signs) > 50
+    missing = {sign for sign in signs if not any(low <= ord(sign) <= high for low, high in ranges)}
+    assert missing == set()
 
 
 def test_search_finds_a_word_with_the_network_off(window):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 
 import pytest
@@ -214,6 +215,8 @@ def test_a_page_plays_with_no_kernel_and_no_network_for_everyone(small):
             assert reading.page.locator("details.solution").count() == 1
             assert "the answer is 42" in reading.page.locator("details.solution").text_content()
             assert reading.page.locator("math").count() == 2
+            fonts = reading.page.evaluate("[...document.fonts].map(font => font.family + ' ' + font.status)")
+            assert fonts == ["STIX Two Math loaded"]
             assert reading.page.locator("em", has_text="marked").count() == 1
             assert reading.faults == []
             assert look(reading, "lesson") == []  # last: axe-core asks for files by itself
@@ -278,3 +281,15 @@ def test_the_other_pages_are_there_and_no_link_leads_nowhere_but_to_lessons_that
         assert f'id="{documented}"' in api, documented
     for table in make.results.names():
         assert table in (site / "results.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_package_is_described_in_its_own_words_and_once(small):
+    folder, _ = small
+    api = (folder / "site" / "api.html").read_text(encoding="utf-8")
+    for foreign in ("Alias for field number", "overridden by all subclasses", "_SupportsArray"):
+        assert foreign not in api, foreign
+    assert "<strong>x, y</strong>" in api, "arguments that are described together"
+    assert "Square margin, 5000 queries" in api, "what a budget's name stands for"
+    ids = re.findall(r'<dt [^>]*id="(samlib[^"]+)"', api)
+    assert len(set(ids)) == len(ids) > 100
