@@ -127,7 +127,7 @@ def apgd(
         steps: gradient steps; each costs a forward and a backward pass.
 
     Returns:
-        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: a broken image where one was
+        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]; a broken image where one was
         found, else the one of highest loss. Broken means the same as for `pgd`: with `targets`, the target is reached.
 
     Raises:

@@ -87,14 +87,14 @@ def weight_equivalent(weight: Tensor, dx: Tensor, x: Tensor) -> Tensor:
     return d_weight_for_dz(weight @ dx, x)
 
 
-# ---- P1: what weights reach, what inputs reach -----------------------------------------------------------------------
+# ---- what weights reach, what inputs reach ---------------------------------------------------------------------------
 
 
 def singular_range(weight: Tensor) -> tuple[float, float]:
-    """(sigma_min, sigma_max) of a layer (m, n): how far it moves z for an input step of length 1, at least and at most.
+    """(sigma_min, sigma_max) of a layer (m, n): steps of the input within length 1 move z everywhere within sigma_min.
 
-    The first as seen from z: the ball of inputs of radius 1 becomes an ellipsoid that holds the ball of features of
-    radius sigma_min. It is 0 where the layer has no full row rank (m > n, or an output that is a combination of
+    And nowhere beyond sigma_max: the ball of such inputs becomes an ellipsoid that lies between the balls of features
+    of these radii. sigma_min is 0 where the layer has no full row rank (m > n, or an output that is a combination of
     others): some features are then out of reach of any input. Singular values below rounding count as 0.
     """
     check_tensors(weight=weight)
@@ -104,7 +104,7 @@ def singular_range(weight: Tensor) -> tuple[float, float]:
 
 
 def d_weight_for_dz(dz: Tensor, x: Tensor) -> Tensor:
-    """P1: the least change of the weights that moves one example's feature by dz: dW = dz x^T / ||x||^2.
+    """The least change of the weights that moves one example's feature by dz: dW = dz x^T / ||x||^2.
 
     Its length is ||dz|| / ||x||. Hence weights within rho of W reach the whole ball of radius rho ||x|| around z, and
     nothing else, whatever W is:  {dW x : ||dW||_F <= rho} = {v : ||v|| <= rho ||x||}.
@@ -129,7 +129,7 @@ def d_weight_for_dz(dz: Tensor, x: Tensor) -> Tensor:
 
 
 def dz_by_weights(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
-    """P1, P3: the feature perturbation along g that weights within rho of W can give: dz = rho ||x|| g / ||g||.
+    """The feature perturbation along g that weights within rho of W can give: dz = rho ||x|| g / ||g||.
 
     No other point of their ball is higher on a loss that is linear in z with gradient g. It is what SAM's ascent step
     does to one example (`sam_step`), and so an l_2 attack of radius rho ||x|| on the feature z. Where the bias moves
@@ -213,11 +213,11 @@ def dz_between(weight: Tensor, g: Tensor, x: Tensor, r: float, alpha: float) -> 
     return _direction(g) * r * x.norm(dim=-1, keepdim=True)
 
 
-# ---- P2: the sandwich ------------------------------------------------------------------------------------------------
+# ---- the sandwich ----------------------------------------------------------------------------------------------------
 
 
 class Sandwich(NamedTuple):
-    """P2's three losses, lower <= value <= upper, and the feature perturbations at which they were found, (3, m)."""
+    """Three losses, lower <= value <= upper, and the feature perturbations at which they were found, (3, m)."""
 
     lower: float
     value: float
@@ -236,13 +236,13 @@ def loss_sandwich(
     starts: int = 4,
     generator: torch.Generator | None = None,
 ) -> Sandwich:
-    """P2: the worst loss over weights lies between the worst losses over inputs of two radii.
+    """The worst loss over weights lies between the worst losses over inputs of two radii.
 
     With S(rho) = max over ||dW||_F <= rho of l((W + dW) x + b) and A(r) = max over ||dx|| <= r of l(W (x + dx) + b),
 
         A(rho ||x|| / sigma_max)  <=  S(rho)  <=  A(rho ||x|| / sigma_min),
 
-    because the ball of radius rho ||x|| that the weights reach (P1) lies between the two ellipsoids that the inputs
+    because the ball of radius rho ||x|| that the weights reach lies between the two ellipsoids that the inputs
     reach. The right side needs full row rank; otherwise it is infinite here: no input may do what the weights can. The
     bias stays.
 
@@ -329,9 +329,9 @@ class Certificate(NamedTuple):
 
 @torch.no_grad()
 def certificate(model: nn.Sequential, x: Tensor, y: Tensor, bias: bool = False) -> Certificate:
-    """P2 as a proof: a radius within which no first-layer weights flip the image, and what follows for its pixels.
+    """A radius within which no first-layer weights flip the image, and what follows for its pixels.
 
-    If no dW with ||dW||_F < rho flips x, then no dz shorter than rho ||x|| does (P1), and so no input change
+    If no dW with ||dW||_F < rho flips x, then no dz shorter than rho ||x|| does, and so no input change
     shorter than rho ||x|| / ||W||_2: each of those moves z by less. (An attack that fails proves no such thing.)
 
     Let V be the last linear layer and L the product of the spectral norms of the layers between it and the first (ReLU
@@ -383,11 +383,11 @@ def _over(gap: Tensor, slope: Tensor) -> Tensor:
     return torch.where(gap > 0, gap / slope, 0.0)
 
 
-# ---- P3 and P6: SAM's ascent step in this layer, for one example and for a batch -------------------------------------
+# ---- SAM's ascent step in this layer, for one example and for a batch ------------------------------------------------
 
 
 def sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> tuple[Tensor, Tensor | None]:
-    """P3, P6: SAM's ascent step in this layer alone: dW = rho G / ||G||_F with G = sum_i g_i x_i^T.
+    """SAM's ascent step in this layer alone: dW = rho G / ||G||_F with G = sum_i g_i x_i^T.
 
     For one example, dW = rho g x^T / (||g|| ||x||), of rank one. Sum or mean over the batch give the same.
 
@@ -412,7 +412,7 @@ def sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> tuple[Tens
 
 
 def dz_by_sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tensor:
-    """P3, P6: what SAM's ascent step in this layer does to each feature.
+    """What SAM's ascent step in this layer does to each feature.
 
         dz_j = rho sum_i g_i <x_i, x_j> / ||sum_i g_i x_i^T||_F
 
@@ -422,7 +422,7 @@ def dz_by_sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tens
 
     - orthogonal inputs of equal length do not mix, but share the length: the root mean square of ||dz|| is rho ||x|| /
       sqrt(b);
-    - inputs that are multiples of one another are all moved along one line, and some go downhill (`downhill`).
+    - inputs that are multiples of one another are all moved along one line, and some may go downhill (`downhill`).
 
     Args, raises: as for `sam_step`.
 
@@ -434,7 +434,7 @@ def dz_by_sam_step(g: Tensor, x: Tensor, rho: float, bias: bool = False) -> Tens
 
 
 def downhill(g: Tensor, dz: Tensor) -> Tensor:
-    """P6: which examples' losses fall under their dz, to first order: <g_j, dz_j> < 0.
+    """Which examples' losses fall under their dz, to first order: <g_j, dz_j> < 0.
 
     Bool, (b,) for (b, m); its mean is the share of a batch that SAM's ascent step helps.
 
@@ -447,11 +447,11 @@ def downhill(g: Tensor, dz: Tensor) -> Tensor:
     return (g * dz).sum(-1) < 0
 
 
-# ---- P4: gradients ---------------------------------------------------------------------------------------------------
+# ---- gradients -------------------------------------------------------------------------------------------------------
 
 
 class GradientSandwich(NamedTuple):
-    """P4's three numbers, lower <= value <= upper, each shaped () or (b,)."""
+    """Three numbers, lower <= value <= upper, each shaped () or (b,)."""
 
     lower: Tensor
     value: Tensor
@@ -459,7 +459,7 @@ class GradientSandwich(NamedTuple):
 
 
 def gradient_sandwich(weight: Tensor, g: Tensor, x: Tensor) -> GradientSandwich:
-    """P4: sigma_min ||grad_W l||_F  <=  ||x|| ||grad_x l||  <=  sigma_max ||grad_W l||_F.
+    """sigma_min ||grad_W l||_F  <=  ||x|| ||grad_x l||  <=  sigma_max ||grad_W l||_F.
 
     Because grad_x l = W^T g and ||grad_W l||_F = ||g|| ||x||. The left side is 0 without full row rank. So weights that
     lie flat (a small grad_W) bound the slope in the input, as long as W is small: `rescale` shows what happens if it is
@@ -483,7 +483,7 @@ def gradient_sandwich(weight: Tensor, g: Tensor, x: Tensor) -> GradientSandwich:
 
 
 def euler_sides(weight: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """P4: Euler's identity <x, grad_x l> = <W, grad_W l>; both sides, each () or (b,). Both are <g, W x>.
+    """Euler's identity <x, grad_x l> = <W, grad_W l>; both sides, each () or (b,). Both are <g, W x>.
 
     Scaling the input by a factor and scaling the weights by it are one and the same to z = W x.
 
@@ -494,9 +494,9 @@ def euler_sides(weight: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rescale(model: nn.Sequential, a: float) -> nn.Sequential:
-    """P4: a copy of a ReLU network with (W_1, b_1, W_2) replaced by (a W_1, a b_1, W_2 / a): the same function.
+    """A copy of a ReLU network with (W_1, b_1, W_2) replaced by (a W_1, a b_1, W_2 / a): the same function.
 
-    ReLU(a z) = a ReLU(z) for a > 0, so no logit changes, and no input gradient, but grad_{W_1} is divided by a: any
+    ReLU(a z) = a ReLU(z) for a > 0, so no logit changes, and no input gradient, but grad_W1 is divided by a: any
     sharpness measured in absolute weight units can be made as large as one likes. Equal to rounding; bit for bit if a
     is a power of 2.
 
@@ -524,11 +524,11 @@ def rescale(model: nn.Sequential, a: float) -> nn.Sequential:
     return model
 
 
-# ---- P5: the linear classifier ---------------------------------------------------------------------------------------
+# ---- the linear classifier -------------------------------------------------------------------------------------------
 
 
 def sam_margin(w: Tensor, x: Tensor, y: Tensor | float, rho: float) -> Tensor:
-    """P5: a linear classifier's margin under the worst weights within rho, y <w, x> - rho ||x||.
+    """A linear classifier's margin under the worst weights within rho, y <w, x> - rho ||x||.
 
     Beside `at_margin`, w and x have changed places. SAM's penalty rho ||x|| does not depend on w, so it does not hold w
     small.
@@ -549,7 +549,7 @@ def sam_margin(w: Tensor, x: Tensor, y: Tensor | float, rho: float) -> Tensor:
 
 
 def at_margin(w: Tensor, x: Tensor, y: Tensor | float, eps: float) -> Tensor:
-    """P5: a linear classifier's margin under the worst input within eps (l_2), y <w, x> - eps ||w||.
+    """A linear classifier's margin under the worst input within eps (l_2), y <w, x> - eps ||w||.
 
     Args, returns, raises: as for `sam_margin`, with `eps` the radius in input space.
     """

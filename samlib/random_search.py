@@ -44,7 +44,7 @@ def square(
         generator: draws the search; a fresh one with seed 0 if None.
 
     Returns:
-        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]: the image that the model errs on
+        A new tensor like `x`, within eps of it (to float rounding) and within [0, 1]; the image that the model errs on
         where one was found, else the one of highest loss.
 
     Raises:
@@ -140,7 +140,7 @@ def random_search(
 ) -> Tensor:
     """Change a random window of the image; keep the change where the loss rises. No gradient is taken: the bare loop.
 
-    Args: as for `apgd_ascent`; `loss` is untargeted.
+    Args, but for the random `proposals`: as for `apgd_ascent`; `loss` is untargeted.
 
     Returns:
         For each image the first one found that the model misclassifies, else the one of highest loss, (n, ...).

@@ -55,7 +55,7 @@ class SAM(Optimizer):
     Raises:
         TypeError: what is wrapped is no optimizer, or one that cannot be; `step` without a closure; a sparse gradient.
         ValueError: rho negative or not finite.
-        RuntimeError: no gradient at all; the parts out of order; copied, saved or unscaled where that goes wrong.
+        RuntimeError: no gradient; parts out of order; copied or saved between them; unscaled in its place.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ def find_worst_case(
         y: labels, int64, (n,).
         rho: radius in weight space, or, with `relative`, in units of the weights.
         steps: gradient steps; each costs a forward and a backward pass, and so does the end. More of them find more.
-        names: the modules or parameters that move, or patterns of names, such as ["fc1", "*bn*"]; None for all, frozen
+        names: the modules or parameters that move, or patterns, such as `["fc1", "*bn*"]`; None for all, frozen
             ones too.
         relative: None, "layer" or "adaptive"; see the module's text.
         loss: "ce", "margin" or "dlr" (losses.py), or a function (logits, y) -> (n,). The mean over the images is

@@ -139,7 +139,7 @@ def sam_optimum(p: float, eta: float, d: int, rho: float, definition: str = "A")
         definition: one of DEFINITIONS.
 
     Returns:
-        The optimum w_1, or w_1 / w_j: in closed form for E, F1 and G, from a solver for the others, good to about 1e-9.
+        The optimum w_1, or w_1 / w_j, in closed form for E, F1 and G, from a solver for the others, good to about 1e-9.
 
     Raises:
         ValueError, TypeError: an argument is not as said above, or rho is so large that weights can be wiped out (B

@@ -55,7 +55,7 @@ class Model:
 
     @property
     def log_odds(self) -> float:
-        """ln(p / (1 - p)): what the robust feature tells about y."""
+        """ln(p / (1 - p)), what the robust feature tells about y."""
         return math.log(self.p) - math.log1p(-self.p)
 
     @property
@@ -65,7 +65,7 @@ class Model:
 
     @property
     def strength(self) -> float:
-        """eta sqrt(d): the mean of the weak features' sum, in its standard deviations."""
+        """eta sqrt(d), the mean of the weak features' sum, in its standard deviations."""
         return self.eta * math.sqrt(self.d)
 
     def log_regret(self, w_1: ArrayLike, unequal: ArrayLike = 0.0) -> Array:

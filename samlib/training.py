@@ -156,7 +156,7 @@ def train(
         on_epoch: called with the history after each epoch.
 
     Returns:
-        The history: a list with one value for each epoch under "loss" and "accuracy" (means over the epoch's batches,
+        The history, a list with one value for each epoch under "loss" and "accuracy" (means over the epoch's batches,
         on the images trained on), "lr", and "seconds".
 
     Raises:

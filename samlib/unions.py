@@ -29,14 +29,14 @@ KINDS = {
 class Attack:
     """One attack of a union: what is not given is as in the function, `pgd`, `apgd` or `square`, that `kind` names.
 
-    `steps`: gradient steps. `queries`: forward passes of "square", whose `steps` they are also called.
+    `steps`: gradient steps; of "square" its `queries`, which are forward passes.
     `relative_step_size`: length of a step of "pgd" as a share of eps, since a union serves every radius (the function
     takes it in pixels). With `targets` = k the attack is run k times, each time towards the next most likely wrong
     class. `if_masked`: run only if a gradient-free attack before it broke more than one in a hundred of the images
     that it tried, none of them broken by gradients: then gradients are no guide here.
-    `while_it_pays`: a search of up to `restarts` runs, given up after PATIENCE runs in a row that break no image. It is
-    run on rugged networks only, whose gradients end in many places: the attacks before the searches, but for three,
-    broke more than a share RUGGED of the images, or the last of them a tenth of that. "apgd" starts on the ball's
+    `while_it_pays`: a search of up to `restarts` runs, given up after 4 runs in a row that break no image. It is run on
+    rugged networks only, whose gradients end in many places: of the attacks before the searches, those from the fourth
+    on broke more than one image in 40, or the last of them more than one in 400. "apgd" starts on the ball's
     surface; with a `detour` it first climbs, half as many steps, in a ball so many times as wide, and goes on from the
     nearest point of its own: so it finds weak spots that no ascent inside the ball leads to. Where "dlr" has too few
     classes (two; three with targets) the margin is taken.
