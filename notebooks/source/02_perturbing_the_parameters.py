@@ -154,10 +154,10 @@ paths = {rho: train_in_the_valley(rho) for rho in (0.0, 0.05, 0.1, 0.2, 0.4)}
 lesson.training_in_the_valley(paths, steepness)
 
 # %% [markdown]
-# **Explain.** SGD walks to the nearest point of the floor and stays, because the gradient there is zero. SAM's ascent
-# step leads from the floor up a wall. Downhill from there leads back to the floor and, since the valley opens to the
-# right, a little to the right. So SAM hops from wall to wall, and each hop takes it further along the floor, to where
-# the walls are less steep. A larger rho drifts faster.
+# **Explain.** SGD walks down to the floor and stays, because the gradient there is zero. SAM's ascent step leads from
+# the floor up a wall. Downhill from there leads back to the floor and, since the valley opens to the right, a little to
+# the right. So SAM hops from wall to wall, and each hop takes it further along the floor, to where the walls are less
+# steep. A larger rho drifts faster.
 
 # %% tags=["guard"]
 walls = [steepness(path[200][0]) for path, _ in paths.values()]
@@ -423,9 +423,9 @@ assert min(kept[strong]) > max(v for s in kept if s != strong for v in kept[s])
 lesson.bet_on_batchnorm.ask()
 
 # %% [markdown]
-# **Move** the policy and rho. You see three recorded runs of a small ResNet on the digits; in the middle, for each
-# channel of the last BatchNorm layer, its running variance divided by the true one, of all training images. Robust
-# accuracy is under a shorter union, l_inf eps = 0.0625.
+# **Move** `running statistics, or mode` and `rho`. You see three recorded runs of a small ResNet on the digits; in the
+# middle, for each channel of the last BatchNorm layer, its running variance divided by the true one, of all training
+# images. Robust accuracy is under a shorter union, l_inf eps = 0.0625.
 
 # %%
 lesson.batchnorm_in_the_second_pass()

@@ -301,7 +301,7 @@ assert abs(points) < 0.01 < half
 # 0.6 was chosen on that split.) That is what one would expect if SAM helps *because* a perturbation of first-layer
 # weights is a change of the pixels in disguise.
 #
-# On the ResNet, as tuned, each choice gains a few points, and no interval over three splits leaves out zero: they do
+# On the ResNet, as tuned, most choices gain a few points, and no interval over three splits leaves out zero: they do
 # not settle which layers matter there, nor whether SAM gains at all. In the normalisation layers alone, reported to be
 # all that SAM needs for accuracy, no gain shows. (Section 2's button can choose the layers on the 256-unit network.)
 #
@@ -366,7 +366,7 @@ beyond = {
 }
 for criterion in ("clean", "robust"):
     points, half = beyond["AT, 1 step", criterion]
-    assert 0.30 < points < 0.38
+    assert 0.325 < points < 0.355
     assert points > half
 assert PASSES["AT, 1 step"] < PASSES["SAM"] == 2 * PASSES["input noise"]
 points, half = beyond["input noise", "robust"]
@@ -388,7 +388,7 @@ for criterion in ("clean", "robust"):
 # %% [markdown] tags=["class"]
 # **Explain.**
 #
-# - **AT with a single step costs less than SAM, and keeps some 34 points more.** It does so also where its eps was
+# - **AT with a single step costs less than SAM, and keeps 33 to 35 points more.** It does so also where its eps was
 #   chosen by *clean* accuracy, so "nobody knows eps" is no answer. (AT did know the norm.)
 # - **Noise on the pixels costs half of SAM.** Chosen by robust accuracy it leads by some sixteen points; chosen by
 #   clean accuracy it leads on average, but the interval over splits reaches zero.

@@ -144,7 +144,7 @@ lesson.ladder()
 # - **The direction.** From alpha = 0 to 1, each with the length that suits it, robust accuracy rises by 20 ± 7 points.
 #   Three quarters of the way give as much as all of it.
 # - **The length.** With r = 0.2 for all, the direction is worth less than five points. Towards the attack's one can go
-#   twice as far, and the two together give twenty.
+#   much further, and that is worth some twenty more (exercise 2).
 # - **Start and box.** AT in l_2 with one step has the direction of alpha = 1, counts its length in pixels, starts at
 #   random and keeps to [0, 1]: 9 ± 3 points more. (Section 3: without start and box, none of them is left.)
 # - **More steps.** Seven steps instead of one give 2 ± 1 points in l_inf, and nothing that three splits can show in

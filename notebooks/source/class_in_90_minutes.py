@@ -69,6 +69,8 @@ from samlib.course.lessons import is_it_real as lesson
 #   by-product worth explaining.
 # - A robust accuracy is what the attacks at hand have left. Under a single step SAM's lead looks nearly twice as large
 #   as under the strongest attack (lesson 04). Try to break what looks robust, with and without gradients.
+#
+# Sources stand at the end of lessons [03](03_sam_alone.ipynb) and [04](04_is_it_real.ipynb).
 
 # %% tags=["guard"]
 from samlib.course import results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,7 +57,7 @@ def train_by_batch_size(changes_of: Callable[..., ArrayLike], kept: Runs) -> wid
         "m": widgets.choice_slider("m: examples in a batch", SIZES, 4),
         "which": widgets.toggle("weak features' weights", [KEPT, LEARNED], KEPT),
     }
-    recorded = {"m": [1, 4, 64]}
+    recorded: dict[str, list[Any]] = {"m": [1, 4, 64], "which": [KEPT, LEARNED]}
     return widgets.Work("Train with SAM and with SGD", SEEDS, train, picture.fig, controls, recorded)
 
 

@@ -54,12 +54,11 @@ def robust_curves(methods: Result) -> widgets.Live:
         picture.show_digits([eps[i] for i in LEVELS], *digits[norm], CAPTIONS[norm])
         picture.show(eps, groups, level, list(gaps.values()))
         means = ", ".join(
-            f"{name} {g.runs[:, level].mean():.0f} %"
+            f"{written(name)} {g.runs[:, level].mean():.0f} %"
             for name, g in zip(("SGD", f"SAM {rho:g}", other), groups, strict=True)
         )
-        return (
-            f"Robust accuracy at {norm} eps {eps[level]:g}, means of ten runs: {means}. SAM beside SGD: {gaps[level]}."
-        )
+        where = f"{written(norm)} eps {eps[level]:g}"
+        return f"Robust accuracy at {where}, means of ten runs: {means}. SAM beside SGD: {gaps[level]}."
 
     radii, _ = results.curve(methods, "SGD", "linf")
     controls = {
@@ -68,7 +67,7 @@ def robust_curves(methods: Result) -> widgets.Live:
             "eps: radius (l_inf or l_2)", [(f"{radii[i]:g} or {4 * radii[i]:g}", i) for i in LEVELS[1:]], 4
         ),
         "norm": widgets.toggle("norm of the attack", [("l_inf", "linf"), ("l_2", "l2")], "linf"),
-        "other": widgets.dropdown("another method", list(OTHERS), "AT linf 0.125"),
+        "other": widgets.dropdown("another method", [(written(name), name) for name in OTHERS], "AT linf 0.125"),
     }
     return widgets.live(picture.fig, draw, controls)
 
@@ -110,11 +109,17 @@ def attacked_digit(norm: str) -> tuple[np.ndarray, list[int]]:
 
 def table(methods: Result, names: Sequence[str], measures: Sequence[str]) -> Markdown:
     """The mean of each setting's runs and the half width of its 95 % interval, in per cent."""
-    lines = [f"| network | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
+    lines = [f"| network | {' | '.join(map(written, measures))} |", "|---" * (len(measures) + 1) + "|"]
     for name in names:
         found = [results.interval(results.values(methods, name, measure)) for measure in measures]
-        lines.append(f"| {name} | {' | '.join(f'{100 * mean:.1f} ± {100 * half:.1f}' for mean, half in found)} |")
+        cells = [f"{100 * mean:.1f} ± {100 * half:.1f}".replace(" ", "\N{NO-BREAK SPACE}") for mean, half in found]
+        lines.append(f"| {' | '.join([written(name), *cells])} |")
     return Markdown("\n".join(lines))
+
+
+def written(name: str) -> str:
+    """A name of the tables, with its norm as a text writes it."""
+    return name.replace("linf", "l_inf").replace("l2", "l_2")
 
 
 def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Work:
@@ -146,7 +151,7 @@ def race(train_and_attack: Callable[..., list[float]], data: Data) -> widgets.Wo
             picture.show_robust(name, found[name])
         at_sgd, at_sam = found["SGD"][2], found["SAM"][2]
         picture.show_gap(2, lead(at_sgd, at_sam))
-        return f"Robust accuracy at linf 0.125: SGD {at_sgd:.0f} %, SAM with {said} {at_sam:.0f} %."
+        return f"Robust accuracy at l_inf 0.125: SGD {at_sgd:.0f} %, SAM with {said} {at_sam:.0f} %."
 
     controls = {
         "rho": widgets.choice_slider("rho: radius in weight space", RHO, 0.4),
@@ -259,7 +264,7 @@ def what_each_costs(methods: Result, late: Result) -> widgets.Live:
         rows = list(zip(names, (PASSES[name] for name in names), robust, clean, strict=True))
         picture.show(rows, f"all tuned for {criterion} accuracy")
         said = [f"{name} {cost:g} passes, robust {np.mean(at):.1f} %" for name, cost, at, _ in rows]
-        return f"Tuned for {criterion} accuracy, at linf 0.125: {'; '.join(said)}."
+        return f"Tuned for {criterion} accuracy, at l_inf 0.125: {'; '.join(said)}."
 
     controls = {
         "criterion": widgets.toggle(
