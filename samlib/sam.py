@@ -55,7 +55,7 @@ class SAM(Optimizer):
     Raises:
         TypeError: what is wrapped is no optimizer, or one that cannot be; `step` without a closure; a sparse gradient.
         ValueError: rho negative or not finite.
-        RuntimeError: no gradient; parts out of order; copied or saved between them; unscaled in its place.
+        RuntimeError: no gradient; parts out of order; copied or saved between them; itself given to `unscale_`.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from samlib import masking
 from samlib.balls import make_ball, project_pixels
 from samlib.batches import default_batch_size
 from samlib.evaluation import accuracy, evaluate, robust_accuracy, robust_curve, robust_mask
-from samlib.unions import BUDGETS, PATIENCE, PGD_UNION, Attack
+from samlib.unions import BUDGETS, PATIENCE, PGD_UNION, RUGGED, Attack
 from tests.norms import NORMS, typical_eps
 
 QUICK = (Attack("ce", steps=5, kind="apgd"), Attack("margin", steps=4, targets=2, kind="apgd"))
@@ -155,6 +155,12 @@ def test_a_search_goes_on_while_it_pays():
     found, _ = runs_of(rugged, x, attack, restarts=30, while_it_pays=True)
     assert quiet > PATIENCE + 2
     assert int(found.sum()) == left[quiet]
+
+
+def test_an_attack_says_when_a_search_is_made_and_when_it_is_given_up():
+    said = " ".join(Attack.__doc__.split())
+    assert f"after {PATIENCE} runs in a row" in said
+    assert f"more than one image in {1 / RUGGED:.0f}, or the last of them more than one in {10 / RUGGED:.0f}" in said
 
 
 def test_a_search_is_made_on_rugged_networks_alone(trained, some):
