@@ -60,8 +60,8 @@ def ascend(
     """Projected gradient ascent on `loss` from `start`: the bare loop, without checks, to be run in `attack_mode`.
 
     Returns:
-        The image kept, (n, ...), and with keep="best" its loss (n,). "best" is each example's highest loss on the
-        way, of the broken iterates if there are any; it costs one forward pass more, to see the last iterate.
+        The image kept, (n, ...), and with `keep="best"` its loss (n,), each example's highest on the way, of the broken
+        iterates if there are any; it costs one forward pass more, to see the last iterate.
     """
     x_adv, best, broken = start, start, torch.zeros_like(y, dtype=torch.bool)
     best_loss = torch.full_like(y, -torch.inf, dtype=x.dtype)

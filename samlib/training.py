@@ -140,7 +140,7 @@ def train(
         sigma: standard deviation of the input noise, in pixels of [0, 1]. Noisy pixels are cut to [0, 1].
         attack_steps: PGD steps for "at" (7 if None), each of 2.5 * eps / attack_steps, from a random start, against the
             model in evaluation mode.
-        perturb: names of the modules or parameters whose weights SAM perturbs, such as ["fc1"], or patterns of names
+        perturb: names of the modules or parameters whose weights SAM perturbs, such as `["fc1"]`, or patterns of names
             such as `["*bn*"]`; None for all. A name is a full one; compiling or wrapping a model changes none.
         adaptive: ASAM's relative perturbation instead of SAM's.
         epochs, batch_size, lr, momentum, weight_decay: of SGD. The last batch of an epoch may be smaller.

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 import textwrap
 from typing import Any
 
@@ -21,7 +22,6 @@ autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
 autodoc_inherit_docstrings = False  # torch's words on a forward or a step that a subclass must write
 napoleon_google_docstring = True
 napoleon_use_param = False  # several names before one colon stay together
-napoleon_use_ivar = True
 highlight_language = "none"  # an indented formula is no code; what is Python says so
 
 html_theme = "furo"
@@ -36,14 +36,19 @@ html_show_copyright = False
 html_math_renderer = "mathml"
 
 
-# A norm's bars are as high as its letters, and not stretched; a prime is a sign, and no variable in italics.
-SIGNS = {"<mo>&#x02016;": '<mo stretchy="false">&#x02016;', "<mi>&#x02032;</mi>": "<mo>&#x02032;</mo>"}
+# A norm's bars are as high as its letters, and not stretched; a prime, which is raised already, is no exponent; no gap
+# stands before max or sign.
+SIGNS = {
+    "<mo>&#x02016;": '<mo stretchy="false">&#x02016;',
+    "<msup>(<mi>.</mi>)<mi>&#x02032;</mi></msup>": r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>',
+    r"<mo>([a-z]{3,})</mo>": r'<mo lspace="0">\1</mo>',
+}
 
 
 def _mathml(formula: str, display: str = "inline") -> str:
     text = convert(formula, display=display)
     for theirs, ours in SIGNS.items():
-        text = text.replace(theirs, ours)
+        text = re.sub(theirs, ours, text)
     return text
 
 

@@ -164,7 +164,10 @@ def imported(thing: Any, module: ModuleType) -> bool:
 def budgets() -> str:
     """The attacks behind the name of each budget."""
     listed = "\n".join(f"- `{name}`: " + "; ".join(map(str, attacks)) + "." for name, attacks in BUDGETS.items())
-    return f"The budgets that have a name (`BUDGETS`):\n\n{listed}"
+    return f"""The budgets that have a name (`BUDGETS`). What is run *up to* so often is a search, for rugged networks
+alone; the last attack of `standard` is run only where gradients mislead.
+
+{listed}"""
 
 
 def unbroken(text: str) -> str:

@@ -161,7 +161,8 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 def printed(text: str) -> str:
     """What a cell printed."""
     plain = re.sub(r"\x1b\[[\d;]*m", "", text).rstrip()
-    return raw(f'<pre class="printed" tabindex="0">{html.escape(plain)}</pre>') if plain else ""
+    lines = "".join(f"<span>{html.escape(line)}\n</span>" for line in plain.splitlines())
+    return raw(f'<pre class="printed" tabindex="0">{lines}</pre>') if plain else ""
 
 
 def states_file(name: str, states: list[tuple[str, str]]) -> str:

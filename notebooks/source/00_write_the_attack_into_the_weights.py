@@ -44,8 +44,11 @@ lesson.bet_on_the_templates.ask()
 # %% [markdown] tags=["class"]
 # What is needed is $dW\,x = W\,dx$. This does it:
 #
-# $$ dW \;=\; \frac{W\,dx\;x^{\mathsf T}}{\lVert x\rVert^{2}} \qquad\text{because}\qquad
-# dW\,x = W\,dx\,\frac{x^{\mathsf T}x}{\lVert x\rVert^{2}} = W\,dx . $$
+# $$ dW \;=\; \frac{W\,dx\;x^{\mathsf T}}{\lVert x\rVert^{2}} , $$
+#
+# because
+#
+# $$ dW\,x \;=\; W\,dx\,\frac{x^{\mathsf T}x}{\lVert x\rVert^{2}} \;=\; W\,dx . $$
 #
 # Two networks, trained here and now: one in the usual way (SGD), one with **SAM**, *sharpness-aware minimization*.
 # Before each step SAM perturbs the weights by a length **rho** to where the loss is higher (its **ascent step**), and

@@ -291,5 +291,6 @@ def test_the_package_is_described_in_its_own_words_and_once(small):
         assert foreign not in api, foreign
     assert "<strong>x, y</strong>" in api, "arguments that are described together"
     assert "Square margin, 5000 queries" in api, "what a budget's name stands for"
+    assert [attack.if_masked for attack in make.BUDGETS["standard"][-2:]] == [False, True], "as the page says"
     ids = re.findall(r'<dt [^>]*id="(samlib[^"]+)"', api)
     assert len(set(ids)) == len(ids) > 100
