@@ -305,7 +305,7 @@ samlib.train(other, x_train, y_train, seed=1, progress=False)
 by_noise = (net(noisy).argmax(1) == kinds.repeat(1000)).double().mean().item()
 by_attack, by_transfer = ((model(ended).argmax(1) == kinds).sum() for model in (net, other.double()))
 print(f"classified correctly at l_inf 0.125, random signs: {100 * by_noise:.1f} %")
-print(f"the attacked digits, correctly: {by_attack} of 10 by this network, {by_transfer} of 10 by the other")
+print(f"attacked, still classified correctly: {by_attack} of 10 by this network, {by_transfer} of 10 by the other")
 
 # %% tags=["guard"]
 assert by_noise > 0.97

@@ -192,6 +192,7 @@ assert abs(at["AT l2", "AT l2, 1 step"][0]) < at["AT l2", "AT l2, 1 step"][1]
 assert lead["AT linf", "AT l2", "l2 0.5"][0] < 0
 fixed = {name: 100 * results.interval(lesson.runs_of(name, "linf 0.125", "0.2"))[0] for name in ("alpha 0", "alpha 1")}
 assert 4 < fixed["alpha 1"] - fixed["alpha 0"] < 5
+assert 19 < 100 * results.interval(lesson.runs_of("alpha 1", "linf 0.125"))[0] - fixed["alpha 1"] < 23  # the length
 lengths = {}
 for name in lesson.SETTINGS:
     how = runs["protocol"]["settings"][f"{name}, tuned (robust)"]
